@@ -1,16 +1,10 @@
 """What a phone says: form fields, their signature and the body, byte for byte in the app's manner."""
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
-
-def sign(server_url, fields, password):
-    signed = ",".join([server_url, *(f"{name}={fields[name]}" for name in sorted(fields)), password])
-    return base64.b64encode(hashlib.sha1(signed.encode()).digest()).decode()
-
+from fleet.gateway.signature import sign
 
 # Versions of the app by their code.
 APPS = {13: "2.0", 17: "2.0.4", 18: "2.0.5", 30: "3.0.1"}
