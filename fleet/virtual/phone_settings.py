@@ -2,17 +2,7 @@
 
 from dataclasses import dataclass
 
-BOOLEANS = {
-    "enabled", "keep_in_inbox", "call_notifications", "forward_sent", "network_failover", "test_mode",
-    "auto_add_test_number", "ignore_shortcodes", "ignore_non_numeric", "amqp_enabled", "amqp_ssl",
-}  # fmt: skip
-INTEGERS = {
-    "outgoing_interval", "amqp_port", "amqp_heartbeat", "settings_version", "market_version",
-}  # fmt: skip
-STRINGS = {
-    "server_url", "phone_number", "password", "amqp_host", "amqp_vhost", "amqp_user", "amqp_password",
-    "amqp_queue", "market_version_name",
-}  # fmt: skip
+from fleet.gateway.events import BOOLEANS, INTEGERS, STRINGS
 
 
 class Crash(ValueError):
