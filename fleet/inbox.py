@@ -41,9 +41,9 @@ class Incoming(models.Model):
 
     class Meta:
         indexes = [
-            models.Index("-received_at", "-id", name="incoming_newest"),
-            models.Index("phone", "-received_at", name="incoming_phone_newest"),
-            models.Index("other_party", "-received_at", name="incoming_party_newest"),
+            models.Index(fields=["-received_at", "-id"], name="incoming_newest"),
+            models.Index(fields=["phone", "-received_at"], name="incoming_phone_newest"),
+            models.Index(fields=["other_party", "-received_at"], name="incoming_party_newest"),
         ]
         verbose_name_plural = "incoming"
 
@@ -63,7 +63,7 @@ class MmsPart(models.Model):
     missing = models.BooleanField(default=False)  # described by the phone, but not sent
 
     class Meta:
-        constraints = [models.UniqueConstraint("incoming", "position", name="part_position")]
+        constraints = [models.UniqueConstraint(fields=["incoming", "position"], name="part_position")]
 
     @property
     def path(self):

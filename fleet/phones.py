@@ -116,9 +116,11 @@ class Phone(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("number", condition=Q(archived_at=None), name="phone_number_unique_in_fleet")
+            models.UniqueConstraint(
+                fields=["number"], condition=Q(archived_at=None), name="phone_number_unique_in_fleet"
+            )
         ]
-        indexes = [models.Index("number", name="phone_number")]
+        indexes = [models.Index(fields=["number"], name="phone_number")]
 
     def __str__(self):
         return self.name
@@ -172,7 +174,7 @@ class PhoneReport(models.Model):
     network = models.CharField(max_length=32, blank=True)
 
     class Meta:
-        indexes = [models.Index("phone", "-at", name="report_phone_at")]
+        indexes = [models.Index(fields=["phone", "-at"], name="report_phone_at")]
 
 
 class PhoneEvent(models.Model):
@@ -185,8 +187,8 @@ class PhoneEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index("phone", "-at", name="event_phone_at"),
-            models.Index("-at", name="event_at"),
+            models.Index(fields=["phone", "-at"], name="event_phone_at"),
+            models.Index(fields=["-at"], name="event_at"),
         ]
 
 
@@ -198,7 +200,7 @@ class LogChunk(models.Model):
     text = models.TextField()
 
     class Meta:
-        indexes = [models.Index("phone", "-id", name="log_phone_newest")]
+        indexes = [models.Index(fields=["phone", "-id"], name="log_phone_newest")]
 
 
 # ── The operator's verbs ───────────────────────────────────────────────────────────────────────────

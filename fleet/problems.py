@@ -28,9 +28,9 @@ class SignInProblem(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("phone_number", "cause", "detail", name="one_row_per_problem"),
+            models.UniqueConstraint(fields=["phone_number", "cause", "detail"], name="one_row_per_problem"),
         ]
-        indexes = [models.Index("-at", name="problem_at")]
+        indexes = [models.Index(fields=["-at"], name="problem_at")]
 
 
 def record(problems):

@@ -88,10 +88,10 @@ class Message(models.Model):
     class Meta:
         indexes = [
             # The queue in its order; tiny, however long the history.
-            models.Index("-priority", "id", name="message_queue", condition=Q(state="queued")),
-            models.Index("scheduled_for", name="message_due", condition=Q(state="scheduled")),
-            models.Index("valid_until", name="message_unsettled", condition=Q(settled_at=None)),
-            models.Index("state", "-id", name="message_state_newest"),
+            models.Index(fields=["-priority", "id"], name="message_queue", condition=Q(state="queued")),
+            models.Index(fields=["scheduled_for"], name="message_due", condition=Q(state="scheduled")),
+            models.Index(fields=["valid_until"], name="message_unsettled", condition=Q(settled_at=None)),
+            models.Index(fields=["state", "-id"], name="message_state_newest"),
         ]
 
 
@@ -148,15 +148,17 @@ class Attempt(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "message",
+                fields=["message"],
                 condition=Q(state__in=["assigned", "handed", "failed"], exclusive=True),
                 name="one_live_attempt_under_never_twice",
             )
         ]
         indexes = [
-            models.Index("phone", "id", name="attempt_open", condition=Q(state__in=["assigned", "handed", "failed"])),
-            models.Index("phone", "settled_at", name="attempt_sent", condition=Q(state="sent")),
-            models.Index("lease_until", name="attempt_lease", condition=Q(state="handed")),
+            models.Index(
+                fields=["phone", "id"], name="attempt_open", condition=Q(state__in=["assigned", "handed", "failed"])
+            ),
+            models.Index(fields=["phone", "settled_at"], name="attempt_sent", condition=Q(state="sent")),
+            models.Index(fields=["lease_until"], name="attempt_lease", condition=Q(state="handed")),
         ]
 
 
@@ -170,4 +172,4 @@ class MessageEvent(models.Model):
     why = models.CharField(max_length=255, blank=True)
 
     class Meta:
-        indexes = [models.Index("message", "id", name="timeline_of_message")]
+        indexes = [models.Index(fields=["message", "id"], name="timeline_of_message")]
