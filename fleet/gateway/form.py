@@ -73,9 +73,13 @@ def _multipart(content_type, body):
     found = BOUNDARY.search(content_type)
     if found is None:
         raise Malformed("multipart form without a boundary")
+    boundary = (found[1] or found[2]).encode("ascii")
+    # The parser looks at each near miss byte by byte: a stranger could keep it busy for seconds.
+    if body.count(b"\r\n--" + boundary) > MAX_PARTS + 1:
+        raise Malformed(f"more than {MAX_PARTS} parts")
     parts = _Parts()
     parser = MultipartParser(
-        (found[1] or found[2]).encode("ascii"),
+        boundary,
         {
             "on_part_begin": parts.begin,
             "on_header_field": parts.header_name,

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 # Telling a stranger's mistake costs a hash per variant: not for bodies above this many characters.
 DIAGNOSED_CHARACTERS = 64 * 1024
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def sign(server_url, fields, password):
@@ -107,21 +106,21 @@ def _variants(url, host, query):
         return []
     name = parts.netloc.removesuffix(port)
     asked_port = host[host.rfind(":") :] if host.rpartition(":")[2].isdigit() and ":" in host else ""
-    schemes = {parts.scheme: "", "https" if parts.scheme == "http" else "http": "other scheme"}
-    names = {name: "", name.lower(): "lower case"}
-    ports = {port: "", "": "without port"}
-    for other in (asked_port, DEFAULT_PORTS["http"], DEFAULT_PORTS["https"]):
-        ports.setdefault(other, f"with port {other[1:]}")
-    path = parts.path
-    paths = {path: ""}
-    paths.setdefault(path.rstrip("/"), "without trailing slash")
-    paths.setdefault(path.rstrip("/") + "/", "with trailing slash")
-    paths.setdefault("", "without path")
-    paths.setdefault("/", "without path")
-    queries = {f"?{parts.query}" if parts.query else "": ""}
-    queries.setdefault("", "without query")
-    if query:
-        queries.setdefault(f"?{query}", "with query")
+    stem = parts.path.rstrip("/")
+    schemes = _options((parts.scheme, ""), ("https" if parts.scheme == "http" else "http", "other scheme"))
+    names = _options((name, ""), (name.lower(), "lower case"))
+    ports = _options(
+        (port, ""), ("", "without port"), *((p, f"with port {p[1:]}") for p in (asked_port, ":80", ":443"))
+    )
+    paths = _options(
+        (parts.path, ""),
+        (stem, "without trailing slash"),
+        (stem + "/", "with trailing slash"),
+        ("", "without path"),
+        ("/", "without path"),
+    )
+    own_query, asked_query = (f"?{said}" if said else "" for said in (parts.query, query))
+    queries = _options((own_query, ""), ("", "without query"), (asked_query, "with query"))
     found = [
         (f"{scheme}://{name}{port}{path}{query}", [*filter(None, (scheme_is, name_is, port_is, path_is, query_is))])
         for scheme, scheme_is in schemes.items()
@@ -131,6 +130,14 @@ def _variants(url, host, query):
         for query, query_is in queries.items()
     ]
     return [(variant, ", ".join(slips)) for variant, slips in sorted(found, key=lambda pair: len(pair[1]))]
+
+
+def _options(*pairs):
+    """What to try → how it differs; the first word on each counts."""
+    options = {}
+    for option, difference in pairs:
+        options.setdefault(option, difference)
+    return options
 
 
 def _header(value):
