@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 MAX_PARTS = 1000  # fields and files of one form
-MAX_HEADER_BYTES = 64 * 1024  # one header line of a part: it holds the file's name
+MAX_HEADER_BYTES = 16 * 1024  # one header line of a part: it holds the file's name
 BOUNDARY = re.compile(r';\s*boundary=(?:"([!-~ ]{1,200}?)"|([!-~]{1,200}?))\s*(?:;|$)', re.IGNORECASE)
 # The app does not escape quotes inside a file's name, so the name of the field is the first quoted text and the
 # file's name all between the next quote and the last.
@@ -74,9 +74,12 @@ def _multipart(content_type, body):
     if found is None:
         raise Malformed("multipart form without a boundary")
     boundary = (found[1] or found[2]).encode("ascii")
-    # The parser looks at each near miss byte by byte: a stranger could keep it busy for seconds.
-    if body.count(b"\r\n--" + boundary) > MAX_PARTS + 1:
+    delimiter = b"\r\n--" + boundary
+    # The parser goes through near misses and padding byte by byte: a stranger could keep it busy for seconds.
+    if body.count(delimiter) > MAX_PARTS + 1:
         raise Malformed(f"more than {MAX_PARTS} parts")
+    if delimiter + b" " in body or delimiter + b"\t" in body:
+        raise Malformed("blanks after a boundary")
     parts = _Parts()
     parser = MultipartParser(
         boundary,
