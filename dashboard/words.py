@@ -210,26 +210,27 @@ def message_state(message):
 
 MESSAGE_EVENTS = {
     "queued": ("idle", "stack-2", gettext_lazy("Queued")),
-    "requeued": ("idle", "stack-2", gettext_lazy("Queued again")),
     "scheduled": ("idle", "calendar-clock", gettext_lazy("Scheduled")),
     "assigned": ("idle", "clock", gettext_lazy("Given to a phone")),
     "withdrawn": ("idle", "arrow-back-up", gettext_lazy("Taken back before it left")),
     "handed": ("go", "device-mobile", gettext_lazy("Fetched by the phone")),
+    "offered_again": ("idle", "refresh", gettext_lazy("Offered once more")),
     "sent": ("ok", "f-circle-check", gettext_lazy("Sent, the phone says")),
-    "duplicate": ("warn", "copy", gettext_lazy("Sent a second time")),
+    "duplicate": ("warn", "copy", gettext_lazy("Sent a second time, the phone says")),
     "failed": ("bad", "f-circle-x", gettext_lazy("Failed")),
-    "try_failed": ("warn", "refresh", gettext_lazy("A try failed")),
     "refused": ("bad", "ban", gettext_lazy("Refused by the phone")),
+    "given_back": ("idle", "arrow-back-up", gettext_lazy("Given back by the phone")),
+    "deleted": ("idle", "trash", gettext_lazy("Deleted on the phone")),
     "lost": ("warn", "help-circle", gettext_lazy("No word from the phone")),
-    "uncertain": ("warn", "help-circle", gettext_lazy("May have been sent")),
-    "recall": ("idle", "arrow-back-up", gettext_lazy("Asked back from the phone")),
-    "cancel_asked": ("idle", "hand-stop", gettext_lazy("Cancelling asked")),
+    "cancel_asked": ("idle", "hand-stop", gettext_lazy("Asked back from the phone")),
     "cancelled": ("idle", "ban", gettext_lazy("Cancelled")),
     "expired": ("warn", "hourglass", gettext_lazy("Expired")),
 }
 
 
 def message_event(step):
+    if step.what == "failed" and step.phone_id:
+        return Said("warn", "refresh", _("A try failed, the phone tries again"), step.why)
     tone, icon, text = MESSAGE_EVENTS.get(step.what, ("idle", "info-circle", step.what.replace("_", " ").capitalize()))
     return Said(tone, icon, str(text), step.why)
 

@@ -156,7 +156,7 @@
     button.setAttribute("aria-pressed", String(field.type === "text"));
   });
 
-  /* ── Confirm: our own dialog for hx-confirm and for <form data-confirm="…"> ────────────────────── */
+  /* ── Confirm: our own dialog for hx-confirm and for <form> or <button data-confirm="…"> ────────────────────── */
   var dialog = document.getElementById("confirm");
   function ask(question, verb, proceed) {
     dialog.querySelector("[data-confirm-text]").textContent = question;
@@ -172,9 +172,10 @@
   });
   document.addEventListener("submit", function (event) {
     var form = event.target;
-    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    var asked = (event.submitter && event.submitter.dataset.confirm && event.submitter.dataset) || form.dataset;
+    if (!asked.confirm || form.dataset.confirmed) return;
     event.preventDefault();
-    ask(form.dataset.confirm, form.dataset.confirmVerb, function () {
+    ask(asked.confirm, asked.confirmVerb, function () {
       form.dataset.confirmed = "1";
       form.requestSubmit();
     });
