@@ -157,7 +157,8 @@ def _sign_in(request, fleet):
             return _refuse(request, 400, str(problem), Cause.MALFORMED, str(problem))
         return _refuse(request, 403, "This phone number is not registered on the server.", Cause.UNKNOWN_NUMBER, "")
     where = (request.scheme, request.host, request.raw_path, request.query)
-    for url in signature.candidates(settings.FLEET_PUBLIC_URLS, *where):
+    accepted = signature.candidates(settings.FLEET_PUBLIC_URLS, *where)
+    for url in accepted:
         for phone, password in passwords:
             if signature.matches(request.signature, url, request.form.fields, password):
                 return _signed(request, phone, url)
@@ -176,6 +177,8 @@ def _sign_in(request, fleet):
             Cause.WRONG_PASSWORD,
             "The signature fits none of our server URLs with this phone's password.",
         )
+    if fit.server_url in accepted:  # the URL is right: it is the app that signed something else than it sent
+        return _refuse(request, 403, f"Invalid signature: {fit.difference}.", Cause.MALFORMED, fit.difference)
     return _other_url(request, fit.server_url, fit.difference)
 
 
