@@ -177,7 +177,7 @@ def phone_event(event):
     if event.kind == "network":
         before, arrow, after = event.text.partition(" → ")
         if arrow:
-            more = f"{network(before)[1]} → {network(after)[1]}"
+            text, more = _("%(before)s to %(after)s") % {"before": network(before)[1], "after": network(after)[1]}, ""
             icon = network(after)[0]
     elif event.kind == "online" and event.text.startswith("away "):
         more = _("away %s") % _duration(event.text.removeprefix("away ").removesuffix(" s"))

@@ -1,5 +1,7 @@
 """Template tags: icons, times, and what the phones' figures look like in words."""
 
+import hashlib
+
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
@@ -146,3 +148,15 @@ def parts_word(count):
 def clock_word(offset_ms):
     """How far the phone's clock is off, or that it is right."""
     return words.clock_offset(offset_ms) or _("right")
+
+
+@register.filter
+def newest_attempt(message):
+    """The last of its prefetched attempts, or None."""
+    return max(message.attempts.all(), key=lambda attempt: attempt.pk, default=None)
+
+
+@register.filter
+def says(part, text):
+    """Whether a part holds just ``text``, which stands in the message already."""
+    return bool(text) and part.sha256 == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
