@@ -61,8 +61,7 @@ class Server:
         self.env.update(self._own)
         try:
             if self.production or self.only_web:
-                self.manage("migrate", "--verbosity", "0")
-                self._make_admin()
+                self.manage("prepare")
                 self._run("web", "manage.py", "web")
             else:
                 self._run("up", "manage.py", "up")
@@ -134,7 +133,3 @@ class Server:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-
-    def _make_admin(self):
-        self.env["DJANGO_SUPERUSER_PASSWORD"] = self.admin_password
-        self.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "", check=False)
