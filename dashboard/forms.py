@@ -39,7 +39,10 @@ class Styled:
 
 class PhoneForm(Styled, forms.Form):
     label = forms.CharField(
-        label=_("Name"), max_length=100, required=False, help_text=_("What people call it, such as the place it stands.")
+        label=_("Name"),
+        max_length=100,
+        required=False,
+        help_text=_("What people call it, such as the place it stands."),
     )
     number = forms.CharField(
         label=_("Phone number"),

@@ -75,9 +75,7 @@ def tiles(phones):
         .annotate(n=Count("id"))
         .values_list("phone_id", "n")
     )
-    made = [
-        Tile(phone, **counts.get(phone.pk, {}), failing=failing.get(phone.pk, 0)) for phone in rows
-    ]
+    made = [Tile(phone, **counts.get(phone.pk, {}), failing=failing.get(phone.pk, 0)) for phone in rows]
     for tile in made:
         tile.problems = words.phone_problems(tile.phone, tile.failing)
     return made
@@ -102,7 +100,7 @@ class Wall:
     def __init__(self, params):
         state = params.get("state", "")
         self.state = state if state in {*State.values, ATTENTION} else ""
-        self.q = params.get("q", "").strip()[:100]
+        self.q = params.get("q", "").replace("\x00", "").strip()[:100]
 
     @property
     def query(self):
@@ -174,7 +172,11 @@ def counters(wall):
 
 def changes(count=12):
     """The newest phone events of the fleet."""
-    return PhoneEvent.objects.select_related("phone").defer("phone__password", "phone__previous_password").order_by("-at", "-id")[:count]
+    return (
+        PhoneEvent.objects.select_related("phone")
+        .defer("phone__password", "phone__previous_password")
+        .order_by("-at", "-id")[:count]
+    )
 
 
 def recent_problems():
@@ -200,7 +202,7 @@ class Paged:
     def __init__(self, params):
         self.before = whole_number(params.get("before"))
         self.phone_id = whole_number(params.get("phone"))
-        self.q = params.get("q", "").strip()[:100]
+        self.q = params.get("q", "").replace("\x00", "").strip()[:100]
 
     def query(self, **changed):
         values = {name: getattr(self, name) for name in self.filters} | {

@@ -135,7 +135,11 @@ def phone_problems(phone, failing=0):
         said.append(Said("idle", "plug-connected", _("Not connected yet"), serious=False))
     if failing:
         said.append(
-            Said("bad", "antenna-bars-off", ngettext("%d failing, trying again", "%d failing, trying again", failing) % failing)
+            Said(
+                "bad",
+                "antenna-bars-off",
+                ngettext("%d failing, trying again", "%d failing, trying again", failing) % failing,
+            )
         )
     if phone.closed_until and phone.closed_until > timezone.now():
         said.append(Said("warn", "hourglass", _("Limit reached, opens %s") % clock_time(phone.closed_until)))

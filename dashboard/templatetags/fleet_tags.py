@@ -7,6 +7,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,7 +21,7 @@ register = template.Library()
 def icon(name, classes="", label=""):
     """An icon of static/icons.svg; ``f-`` names are filled. Silent to screen readers unless labelled."""
     classes = f"i f {classes}" if name.startswith("f-") else f"i {classes}"
-    spoken = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="true"')
+    spoken = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
     return format_html(
         '<svg class="{}" {}><use href="{}#{}"></use></svg>', classes.strip(), spoken, static("icons.svg"), name
     )

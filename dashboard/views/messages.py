@@ -27,7 +27,9 @@ def detail(request, pk):
 
 
 def new(request):
-    form = SendMessage(request.POST or None, initial={"to": request.GET.get("to", ""), "phone": request.GET.get("phone")})
+    form = SendMessage(
+        request.POST or None, initial={"to": request.GET.get("to", ""), "phone": request.GET.get("phone")}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             message = outbox.enqueue(**form.cleaned_data, user=request.user)
