@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from fleet import balancer, bulk, clock, live, numbers, segments
 from fleet.outbox.models import (
@@ -81,13 +81,12 @@ def assign():
     """Bind waiting messages to phones; how many. One step at a time: a second worker returns at once."""
     if not _only_one_balancing():
         return 0
-    queue = list(
-        Message.objects.filter(state=MessageState.QUEUED).order_by("-priority", "id").select_related(None)[:STEP]
-    )
-    if not queue:
+    if not Message.objects.filter(state=MessageState.QUEUED).exists():
         return 0
     phones = {phone.pk: phone for phone in Phone.objects.in_fleet().filter(mode=Mode.ACTIVE).defer("password")}
-    plan = balancer.plan(_waiting(queue), _senders(phones))
+    senders = list(_senders(phones))
+    queue = _queue(senders)
+    plan = balancer.plan(_waiting(queue), senders)
     now = clock.now()
     _bind(plan.assignments, now)
     _explain(queue, plan.reasons, now)
@@ -101,6 +100,17 @@ def _only_one_balancing():
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BALANCING_LOCK])
         return cursor.fetchone()[0]
+
+
+def _queue(senders):
+    """The next messages in their order. What asks for a phone that takes no more, and was told so, is in nobody's way."""
+    able = [sender.id for sender in senders if sender.window > 0]
+    full = [sender.id for sender in senders if sender.window <= 0]
+    untold = (Q(phone__in=full) & ~Q(reason="in_flight")) | (
+        Q(phone__isnull=False) & ~Q(phone__in=able + full) & ~Q(reason="no_phone")
+    )
+    queued = Message.objects.filter(state=MessageState.QUEUED).order_by("-priority", "id")
+    return list(queued.filter(Q(phone=None) | Q(phone__in=able) | untold)[:STEP])
 
 
 def _waiting(queue):

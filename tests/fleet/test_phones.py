@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 
 from fleet import clock, encryption, phones
-from fleet.phones import LogChunk, Mode, NumberTaken, Phone, PhoneEvent, PhoneReport, State, silence
+from fleet.phones import LogChunk, Mode, NumberTaken, Phone, PhoneEvent, PhoneReport, State, models, silence
 from tests.factories import hear, make_phone, make_report
 
 pytestmark = pytest.mark.django_db
