@@ -5,6 +5,19 @@
   var body = document.body;
   var words = body.dataset;
 
+  /* ── Morphing: swaps that keep focus, scrolling and hover ──────────────────────────────────────── */
+  /* Instead of idiomorph's own extension, which takes every style for one that replaces the element itself:
+     a row for the top of a list then arrives with the list around it. */
+  window.htmx.defineExtension("morph", {
+    isInlineSwap: function (style) { return style === "morph"; },
+    handleSwap: function (style, target, fragment) {
+      if (style === "morph") return window.Idiomorph.morph(target, fragment.children, { morphStyle: "outerHTML" });
+      if (style === "morph:innerHTML") {
+        return window.Idiomorph.morph(target, fragment.children, { morphStyle: "innerHTML" });
+      }
+    },
+  });
+
   /* ── Times that tick: <time datetime="…" data-ago> ─────────────────────────────────────────────── */
   var ahead = words.now ? Date.parse(words.now) - Date.now() : 0; // the server's clock minus ours
   function ago(moment) {

@@ -8,7 +8,6 @@
   }
   function apply() {
     var theme = chosen();
-    root.dataset.themeChoice = theme;
     root.setAttribute("data-bs-theme", theme === "auto" ? (system.matches ? "dark" : "light") : theme);
   }
   system.addEventListener("change", apply);
