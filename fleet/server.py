@@ -18,6 +18,9 @@ from fleet.gateway.endpoint import too_large
 
 # How long a shutdown waits for batches under way, in seconds.
 PATIENCE = 3
+# How long the rest of a refused body is taken in and dropped, in seconds. A client that writes all before it reads,
+# as the app does, would otherwise find the connection broken instead of our answer.
+LINGER = 15
 
 
 class BoundedRequest(WebRequest):
@@ -25,6 +28,10 @@ class BoundedRequest(WebRequest):
 
     received = 0
     refused = False
+
+    def __init__(self, *args, **kwargs):
+        # Twisted would take forms apart as well, on the loop, and refuse some in words no phone reads.
+        super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
     def gotLength(self, length):  # noqa: N802, Twisted's name
         if length is not None and length > settings.FLEET_MAX_REQUEST_BYTES:
@@ -39,17 +46,23 @@ class BoundedRequest(WebRequest):
         else:
             super().handleContentChunk(data)
 
+    def requestReceived(self, command, path, version):  # noqa: N802, Twisted's name
+        if not self.refused:
+            super().requestReceived(command, path, version)
+
     def _refuse(self):
         if self.refused:
             return
         self.refused = True
         agent = self.requestHeaders.getRawHeaders(b"user-agent", [b""])[0]
         answer = too_large(agent)
-        self.channel.transport.write(
+        transport = self.channel.transport
+        transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
             % (answer.content_type, len(answer.body), answer.body)
         )
-        self.channel.loseConnection()
+        transport.loseWriteConnection()
+        reactor.callLater(LINGER, transport.abortConnection)
 
 
 class FleetFactory(HTTPFactory):
