@@ -33,14 +33,23 @@ def patient_gateway(start_server):
     assert "Traceback" not in server.log()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_caller():
-    """A new phone of a server: ``new_caller(server)``."""
+    """A new phone of a server: ``new_caller(server)``. Registered in dozens, which is much quicker."""
+    stock = {}
 
-    def make(server, *, url=None, password=PASSWORD):
-        number = f"+{next(_numbers)}"
-        server.manage("phone", "add", number, "--password", password)
+    def make(server, *, url=None):
+        if not stock.get(id(server)):
+            stock[id(server)] = register(server, 40)
         public = server.env.get("FLEET_PUBLIC_URLS", server.gateway_url)
-        return Caller(number, password, url or public.split(",")[0])
+        return Caller(stock[id(server)].pop(), PASSWORD, url or public.split(",")[0])
 
     return make
+
+
+def register(server, count):
+    """Register so many phones with PASSWORD; their numbers."""
+    numbers = [f"+{next(_numbers)}" for _ in range(count)]
+    loop = f"[phones.register(number, {PASSWORD!r}, '') for number in {numbers!r}]"
+    server.manage("shell", "--verbosity", "0", "-c", f"from fleet import phones\n{loop}")
+    return numbers
