@@ -16,8 +16,8 @@ from fleet import live
 from fleet.asgi import application, gateway
 from fleet.gateway.endpoint import too_large
 
-# How long a shutdown waits for batches under way, in seconds.
-PATIENCE = 3
+# How long a shutdown waits for answers under way, in seconds.
+PATIENCE = 2
 # How long the rest of a refused body is taken in and dropped, in seconds. A client that writes all before it reads,
 # as the app does, would otherwise find the connection broken instead of our answer.
 LINGER = 15
@@ -94,19 +94,29 @@ class FleetServer(daphne.server.Server):
     def _ready(self, ready):
         live.bind(asyncio.get_event_loop())
         gateway.start()
-        reactor.addSystemEventTrigger("before", "shutdown", self._close_gateway)
         ready()
 
-    def _close_gateway(self):
+    def kill_all_applications(self):
+        """What Daphne does before it stops: it would cut off held polls, and trip over half-sent requests."""
         return Deferred.fromFuture(asyncio.ensure_future(self._drained()))
 
     async def _drained(self):
         """Every poll has its answer, and every batch its commit, before connections are cut."""
         await gateway.close()
         for _ in range(PATIENCE * 20):
-            if not gateway.held and gateway.batches.idle:
+            if not gateway.answering:
                 break
             await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # Twisted writes the last answers on the loop's next rounds
+        running = {
+            found
+            for connection in self.connections.values()
+            if (found := connection.get("application_instance")) and not found.done()
+        }
+        for application in running:
+            application.cancel()
+        if running:
+            await asyncio.wait(running, timeout=1)
 
     def listen_error(self, failure):
         self.failed = failure.getErrorMessage()

@@ -53,6 +53,7 @@ class Gateway:
         self.held = {}  # phone id → _Held
         self.woken_at = {}  # phone id → when a note said that there is work
         self.closing = False
+        self.answering = 0  # requests that have no answer yet
         self._tasks = []
 
     def start(self):
@@ -70,6 +71,13 @@ class Gateway:
 
     async def __call__(self, scope, receive, send):
         self.start()
+        self.answering += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self.answering -= 1
+
+    async def _serve(self, scope, receive, send):
         at = clock.now()
         if scope["method"] != "POST":
             await _respond(send, 405, b"text/html; charset=utf-8", HELP, [(b"allow", b"POST")])
