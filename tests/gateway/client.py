@@ -12,6 +12,9 @@ from xml.etree import ElementTree
 
 FORM = "application/x-www-form-urlencoded"
 APP_3 = "EnvayaSMS/3.0.1 (Android; SDK 10; HTC; Wildfire S A510e)"
+APP_2 = "EnvayaSMS/2.0.4"
+HOST = "127.0.0.1:8000"  # as phones were told, whatever the server's real port
+URL = f"http://{HOST}/gateway/"
 PATIENCE = 20  # seconds until a test gives up
 
 
@@ -52,7 +55,7 @@ def signature(url, fields, password):
     return base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
 
 
-def raw(body=b"", *, method="POST", path="/gateway/", host="127.0.0.1:8000", **headers):
+def raw(body=b"", *, method="POST", path="/gateway/", host=HOST, **headers):
     """A request as bytes. A header's name is written with ``_`` for ``-``; None leaves it out."""
     lines = {"Host": host, "Content-Type": FORM, "Content-Length": str(len(body))}
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -66,7 +69,7 @@ class Caller:
 
     number: str
     password: str
-    url: str
+    url: str = URL
 
     def fields(self, action, **more):
         """The fields of app 3.0.1; every request differs in ``now``. A field named like a Python word ends in _."""

@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.captures import captures
-from tests.gateway.client import Caller
+from tests.gateway.client import URL, Caller
 
 PASSWORD = "a password, & ünusual"
 # The server URLs the real phones of the captures were given, as far as they lead to the gateway's own path.
 PUBLIC_URLS = sorted(
-    {c.entry["server_url"] for c in captures() if urlsplit(c.entry["server_url"]).path == "/gateway/"}
-    | {"http://127.0.0.1:8000/gateway/"}
+    {c.entry["server_url"] for c in captures() if urlsplit(c.entry["server_url"]).path == "/gateway/"} | {URL}
 )
 _numbers = itertools.count(4915770000001)
 
@@ -41,8 +40,7 @@ def new_caller():
     def make(server, *, url=None):
         if not stock.get(id(server)):
             stock[id(server)] = register(server, 40)
-        public = server.env.get("FLEET_PUBLIC_URLS", server.gateway_url)
-        return Caller(stock[id(server)].pop(), PASSWORD, url or public.split(",")[0])
+        return Caller(stock[id(server)].pop(), PASSWORD, url or URL)
 
     return make
 

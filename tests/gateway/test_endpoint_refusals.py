@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.gateway.client import APP_3, FORM, Caller, at_once, connection, exchange, raw, read_reply
+from tests.gateway.client import APP_2, APP_3, FORM, Caller, at_once, connection, exchange, raw, read_reply
 
-APP_2 = "EnvayaSMS/2.0.4"
 MB = 1024 * 1024
 SENDER = "+12025550123"
 
@@ -17,7 +16,7 @@ SENDER = "+12025550123"
 def phone(gateway):
     """A phone that nothing here ever signs in as properly: whatever it learns is a bug."""
     gateway.manage("phone", "add", "+4915780000001", "--password", "never said, naïve")
-    return Caller("+4915780000001", "never said, naïve", gateway.env["FLEET_PUBLIC_URLS"].split(",")[0])
+    return Caller("+4915780000001", "never said, naïve")
 
 
 def unread(body, **headers):
