@@ -49,8 +49,7 @@ class Server:
             "PYTHONUNBUFFERED": "1",
         }
         if self.production:
-            postgres = services.named(os.environ["DATABASE_URL"], "postgres")
-            self.env["DATABASE_URL"] = self._stack.enter_context(services.fresh_database(postgres))
+            self.env.update(self._stack.enter_context(services.apart(os.environ)))
             self.env["FLEET_SECRET_KEY"] = "only-for-tests-" + "x" * 40
             self.env["FLEET_ENCRYPTION_KEYS"] = Fernet.generate_key().decode()
             if self._own.get("FLEET_CLOCK_SPEED", "1") == "1":

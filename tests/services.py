@@ -55,6 +55,22 @@ def required():
 
 
 @contextmanager
+def apart(environment):
+    """A database, a Redis number and a virtual host that no other server uses, on the services named there."""
+    with ExitStack() as stack:
+        postgres = named(environment["DATABASE_URL"], "postgres")
+        own = {
+            "DATABASE_URL": stack.enter_context(fresh_database(postgres)),
+            "REDIS_URL": stack.enter_context(_redis_number(environment["REDIS_URL"])),
+        }
+        broker = environment["CELERY_BROKER_URL"]
+        own["CELERY_BROKER_URL"] = (
+            stack.enter_context(_virtual_host(broker)) if broker.startswith("amqp") else own["REDIS_URL"]
+        )
+        yield own
+
+
+@contextmanager
 def running(*, durable=False):
     """The three services for the time of the block. ``durable``: a PostgreSQL started here keeps its fsync."""
     with ExitStack() as stack:
