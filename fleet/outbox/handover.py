@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from fleet import bulk, clock, live
-from fleet.outbox.models import Attempt, AttemptState, Message, MessageEvent
+from fleet.outbox.models import ON_PHONE_SECONDS, Attempt, AttemptState, Message, MessageEvent
 from fleet.phones import Mode
 
 JSON_VERSION = 28  # from here on the app can be asked to give a message back
@@ -42,12 +42,21 @@ class Offer:
 def offers_waiting(phone_ids):
     """Which of these phones would get something now, were they to ask."""
     now = clock.now()
-    due = Q(state=AttemptState.ASSIGNED) | Q(state=AttemptState.HANDED, next_offer_at__lte=now)
-    recall = Q(recall_asked_at__isnull=False) & (
-        Q(recall_sent_at=None) | Q(recall_sent_at__lte=now - clock.span(RECALL_GAP))
+    first = Q(state=AttemptState.ASSIGNED, phone__mode=Mode.ACTIVE)
+    again = Q(
+        state=AttemptState.HANDED,
+        recall_asked_at=None,
+        next_offer_at__lte=now,
+        lease_until__gt=now,
+        phone__mode__in=(Mode.ACTIVE, Mode.DRAINING),
     )
-    open_attempts = Attempt.objects.open().filter(phone_id__in=phone_ids)
-    return set(open_attempts.filter(due | recall).values_list("phone_id", flat=True))
+    recall = (
+        Q(recall_asked_at__isnull=False, phone__version__gte=JSON_VERSION)
+        & Q(handed_at__gt=now - clock.span(ON_PHONE_SECONDS))
+        & (Q(recall_sent_at=None) | Q(recall_sent_at__lte=now - clock.span(RECALL_GAP)))
+    )
+    attempts = Attempt.objects.to_answer().filter(phone_id__in=phone_ids)
+    return set(attempts.filter(first | again | recall).values_list("phone_id", flat=True))
 
 
 def offer(apps, at):
@@ -56,7 +65,11 @@ def offer(apps, at):
     A phone that merely reported gets first offers; one that asked also repeated ones, and is asked to give back.
     """
     apps = {app.phone.pk: app for app in apps}
-    attempts = list(Attempt.objects.open().filter(phone_id__in=apps).order_by("id"))
+    asked = [phone_id for phone_id, app in apps.items() if app.asked]
+    perhaps_due = Q(state=AttemptState.ASSIGNED) | Q(phone_id__in=asked) & (
+        Q(next_offer_at__lte=at) | Q(recall_asked_at__isnull=False)
+    )
+    attempts = list(Attempt.objects.to_answer().filter(perhaps_due, phone_id__in=apps).order_by("id"))
     attempts = [attempt for attempt in attempts if _due(attempt, apps[attempt.phone_id], at)]
     if not attempts:
         return {}
@@ -67,7 +80,7 @@ def offer(apps, at):
         .select_for_update(of=("self",))
     }
     attempts = list(
-        Attempt.objects.open()
+        Attempt.objects.to_answer()
         .filter(pk__in=[attempt.pk for attempt in attempts])
         .order_by("pk")
         .select_for_update(of=("self",))
@@ -81,6 +94,8 @@ def offer(apps, at):
         if due == "recall":
             attempt.recall_sent_at = at
             offers[attempt.phone_id].recalls.append(attempt.public_id)
+        elif due and messages[attempt.message_id].valid_until <= at:
+            continue  # the next sweep ends it
         elif due and attempt.pk not in forgotten:
             first = attempt.state == AttemptState.ASSIGNED
             _hand(attempt, app, at)
@@ -107,7 +122,8 @@ def _due(attempt, app, at):
     if attempt.recall_asked_at is not None:
         # This poll began after the last offer's answer had ended, so no offer is still under way.
         due = attempt.recall_sent_at is None or attempt.recall_sent_at <= at - clock.span(RECALL_GAP)
-        return "recall" if due and app.version >= JSON_VERSION else None
+        still_there = attempt.handed_at > at - clock.span(ON_PHONE_SECONDS)
+        return "recall" if due and still_there and app.version >= JSON_VERSION else None
     if attempt.state == AttemptState.HANDED and app.phone.mode in (Mode.ACTIVE, Mode.DRAINING):
         due = attempt.next_offer_at is not None and attempt.next_offer_at <= at < attempt.lease_until
         return "again" if due and app.version > FORGETFUL_VERSION and not attempt.tries else None

@@ -57,7 +57,11 @@ class RecallReason(models.TextChoices):
 
 OPEN = (AttemptState.ASSIGNED, AttemptState.HANDED, AttemptState.FAILED)
 ON_PHONE = (AttemptState.HANDED, AttemptState.FAILED)
+# How long a phone may go on trying to send what it was handed, in protocol seconds: its fifth try comes after a day.
+ON_PHONE_SECONDS = 26 * 3600
 SETTLED = (MessageState.SENT, MessageState.FAILED, MessageState.CANCELLED, MessageState.EXPIRED)
+# Why a message waits that may have been sent: the code, and words.
+UNCERTAIN = ("uncertain", "It may have been sent: the phone has not said")
 WAITING = (MessageState.SCHEDULED, MessageState.QUEUED)
 
 
@@ -104,6 +108,12 @@ class AttemptQuerySet(models.QuerySet):
     def open(self):
         """Attempts that may still lead to an SMS, as far as we know."""
         return self.filter(state__in=OPEN)
+
+    def to_answer(self):
+        """Attempts that an answer to their phone may still be about: open ones, and lost ones it is to give back."""
+        asked_since = clock.now() - clock.span(ON_PHONE_SECONDS)
+        lost = Q(state=AttemptState.LOST, recall_asked_at__isnull=False, handed_at__gt=asked_since)
+        return self.filter(Q(state__in=OPEN) | lost)
 
     def counts_by_phone(self, phone_ids, since):
         """{phone id: {"waiting", "on_phone", "sent"}}: assigned, handed or failing, and sent since ``since``."""
@@ -156,6 +166,11 @@ class Attempt(models.Model):
         indexes = [
             models.Index(
                 fields=["phone", "id"], name="attempt_open", condition=Q(state__in=["assigned", "handed", "failed"])
+            ),
+            models.Index(
+                fields=["phone", "id"],
+                name="attempt_recalled",
+                condition=Q(state="lost", recall_asked_at__isnull=False),
             ),
             models.Index(fields=["phone", "settled_at"], name="attempt_sent", condition=Q(state="sent")),
             models.Index(fields=["lease_until"], name="attempt_lease", condition=Q(state="handed")),

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 
 from fleet import balancer, bulk, clock, live, numbers, segments
 from fleet.outbox.models import (
@@ -103,7 +104,7 @@ def _only_one_balancing():
 
 
 def _queue(senders):
-    """The next messages in their order. What asks for a phone that takes no more, and was told so, is in nobody's way."""
+    """The next messages in their order, without those that know that the phone they ask for takes no more now."""
     able = [sender.id for sender in senders if sender.window > 0]
     full = [sender.id for sender in senders if sender.window <= 0]
     untold = (Q(phone__in=full) & ~Q(reason="in_flight")) | (
@@ -227,7 +228,9 @@ def cancel(message, user=None):
     message = Message.objects.select_for_update(of=("self",)).get(pk=message.pk)
     if message.state in SETTLED:
         return "too_late"
-    attempts = list(message.attempts.filter(state__in=OPEN).order_by("pk").select_for_update(of=("self",)))
+    # A lost message may still wait on its phone.
+    states = (*OPEN, AttemptState.LOST) if message.state == MessageState.SENDING else OPEN
+    attempts = list(message.attempts.filter(state__in=states).order_by("pk").select_for_update(of=("self",)))
     on_phone = [attempt for attempt in attempts if attempt.state != AttemptState.ASSIGNED]
     now, by = clock.now(), f"by {user}" if user else ""
     if not on_phone and (message.state in WAITING or attempts):
@@ -242,8 +245,8 @@ def cancel(message, user=None):
     elif not any((phones[attempt.phone_id].version or 0) >= JSON_VERSION for attempt in on_phone):
         return "beyond_recall"
     else:
-        Attempt.objects.filter(pk__in=[a.pk for a in on_phone], recall_asked_at=None).update(
-            recall_reason=RecallReason.OPERATOR, recall_asked_at=now
+        Attempt.objects.filter(pk__in=[a.pk for a in on_phone]).update(
+            recall_reason=RecallReason.OPERATOR, recall_asked_at=Coalesce("recall_asked_at", now)
         )
         if not message.cancel_asked_at:
             Message.objects.filter(pk=message.pk).update(cancel_asked_at=now, updated_at=now)

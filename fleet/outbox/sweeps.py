@@ -11,6 +11,7 @@ from fleet.outbox.models import (
     ON_PHONE,
     OPEN,
     SETTLED,
+    UNCERTAIN,
     Attempt,
     AttemptState,
     Message,
@@ -94,8 +95,8 @@ def end_leases():
             uncertain=True,
             updated_at=now,
             state=MessageState.QUEUED if again else message.state,
-            reason="" if again else "uncertain",
-            reason_text="" if again else "It may have been sent: the phone has not said",
+            reason="" if again else UNCERTAIN[0],
+            reason_text="" if again else UNCERTAIN[1],
             waits_until=None if again else message.valid_until,
         )
     live.announce("message", messages)
