@@ -11,7 +11,9 @@ from django.conf import settings
 from fleet import bulk, clock, live
 from fleet.outbox.models import (
     ON_PHONE,
+    OPEN,
     SETTLED,
+    UNCERTAIN,
     Attempt,
     AttemptState,
     Message,
@@ -50,10 +52,13 @@ def take_statuses(statuses):
     if not statuses:
         return
     wanted = {status.id for status in statuses}
-    message_ids = Attempt.objects.filter(public_id__in=wanted).values_list("message_id", flat=True)
+    message_ids = Attempt.objects.filter(public_id__in=wanted).values("message_id")
     messages = {
         message.pk: message
-        for message in Message.objects.filter(pk__in=list(message_ids)).order_by("pk").select_for_update(of=("self",))
+        for message in Message.objects.filter(pk__in=message_ids)
+        .defer("text")
+        .order_by("pk")
+        .select_for_update(of=("self",))
     }
     attempts = list(Attempt.objects.filter(message_id__in=messages).order_by("pk").select_for_update(of=("self",)))
     by_id = {attempt.public_id: attempt for attempt in attempts}
@@ -136,14 +141,23 @@ class _Taking:
     def _failed(self, attempt, message, at, error):
         if attempt.state in (AttemptState.SENT, AttemptState.CANCELLED, AttemptState.REFUSED):
             return
-        attempt.state = AttemptState.FAILED
-        attempt.settled_at = None
+        # Taken back before we knew that it had left us, and with another phone now: one live attempt at a time.
+        elsewhere = attempt.exclusive and self._live_elsewhere(attempt)
+        attempt.state = AttemptState.LOST if elsewhere else AttemptState.FAILED
+        attempt.settled_at = at if elsewhere else None
         attempt.tries += 1
         attempt.error = error[:255]
         attempt.first_failed_at = attempt.first_failed_at or at
         attempt.next_offer_at = None
         attempt.dirty = attempt.dirty or not error.lower().startswith(CLEAN_ERRORS)
-        message.error = error[:255]
+        if message.state not in SETTLED:
+            message.uncertain = elsewhere or self._unsure_beside(attempt)
+            if message.state == MessageState.QUEUED and attempt.exclusive:
+                message.state = MessageState.SENDING
+            if message.state == MessageState.SENDING:
+                message.reason, message.reason_text, message.waits_until = "", "", None
+        if message.state != MessageState.SENT:
+            message.error = error[:255]
         self._event(message, "failed", attempt, at, f"try {attempt.tries}: {error}")
 
     def _refused(self, attempt, message, at, error, *, fatal):
@@ -154,10 +168,12 @@ class _Taking:
         self._event(message, "refused", attempt, at, error)
         if message.state in SETTLED:
             return
+        message.uncertain = self._unsure_beside(attempt)
         if fatal or message.phone_id == attempt.phone_id:
             self._settle(message, MessageState.FAILED, at, error)
         else:
-            message.state, message.error = MessageState.QUEUED, error[:255]
+            message.error = error[:255]
+            self._queue_again(message, attempt)
 
     def _cancelled(self, attempt, message, at):
         if attempt.state in (AttemptState.SENT, AttemptState.CANCELLED, AttemptState.REFUSED):
@@ -169,12 +185,32 @@ class _Taking:
             return
         if attempt.dirty and message.policy == Policy.NEVER_TWICE:
             message.uncertain = True  # a try may have sent it: no other phone takes it
-        elif not asked:
+            message.reason, message.reason_text, message.waits_until = *UNCERTAIN, message.valid_until
+            return
+        message.uncertain = self._unsure_beside(attempt)
+        if not asked:
             self._settle(message, MessageState.CANCELLED, at, "deleted on the phone")
         elif attempt.recall_reason in (RecallReason.FAILOVER, RecallReason.REMOVED):
-            message.state = MessageState.QUEUED
+            self._queue_again(message, attempt)
         else:
             self._settle(message, MessageState.CANCELLED, at)
+
+    def _others(self, attempt):
+        return [one for one in self.attempts if one.message_id == attempt.message_id and one is not attempt]
+
+    def _live_elsewhere(self, attempt):
+        return any(other.state in OPEN for other in self._others(attempt))
+
+    def _unsure_beside(self, attempt):
+        """Whether the message may have been sent: by another attempt, or by an earlier try of this one."""
+        unsure = any(other.dirty or other.state == AttemptState.LOST for other in self._others(attempt))
+        return unsure or attempt.dirty
+
+    def _queue_again(self, message, attempt):
+        """Let another phone take the message, unless one has it already."""
+        if not self._live_elsewhere(attempt):
+            message.state, message.waits_until = MessageState.QUEUED, None
+            message.reason = message.reason_text = ""
 
     def write(self):
         now = clock.now()
