@@ -113,8 +113,8 @@ class FleetServer(daphne.server.Server):
             for connection in self.connections.values()
             if (found := connection.get("application_instance")) and not found.done()
         }
-        for application in running:
-            application.cancel()
+        for pending in running:
+            pending.cancel()
         if running:
             await asyncio.wait(running, timeout=1)
 
