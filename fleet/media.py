@@ -36,19 +36,26 @@ UNKNOWN = "application/octet-stream"
 
 def sniff(data, declared=""):
     """The type of ``data`` by its first bytes; text only where the sender said so and the bytes are UTF-8."""
+    declared = declared.partition(";")[0].strip().lower()
+    # First, for a text may begin with "BM" or "ID3"; what is not text holds a zero or is not UTF-8.
+    if declared in ("text/plain", "application/smil") and _is_text(data):
+        return declared
     for offset, signature, kind in SIGNATURES:
         if data.startswith(signature, offset) and (offset == 0 or data.startswith(b"RIFF")):
             return kind
     if data[4:8] == b"ftyp":
         return BRANDS.get(bytes(data[8:11]), "video/mp4")
-    declared = declared.partition(";")[0].strip().lower()
-    if declared in ("text/plain", "application/smil") and b"\0" not in data:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return UNKNOWN
-        return declared
     return UNKNOWN
+
+
+def _is_text(data):
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def path(sha256):
