@@ -24,6 +24,14 @@ class Run:
     p50: float
     p99: float
 
+    def __add__(self, other):
+        return Run(
+            self.answered + other.answered,
+            self.seconds + other.seconds,
+            max(self.p50, other.p50),
+            max(self.p99, other.p99),
+        )
+
     @property
     def rate(self):
         return self.answered / self.seconds
