@@ -1,10 +1,13 @@
 """What our commands share: ``--json``, lists with ``--limit``, and one line on stderr when something is wrong."""
 
 import json
+import sys
 from datetime import UTC
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
+
+from fleet.encryption import WrongKey
 
 
 def iso(moment):
@@ -15,6 +18,15 @@ def iso(moment):
 class FleetCommand(BaseCommand):
     """``run(**options)`` returns what ``--json`` prints; without it, ``show(result)`` says it to people."""
 
+    def run_from_argv(self, argv):
+        """As Django does, but a mistake in the arguments too is one line and exit code 1."""
+        try:
+            self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
+        except CommandError as error:
+            self.stderr.write(str(error))
+            sys.exit(1)
+        super().run_from_argv(argv)
+
     def add_arguments(self, parser):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
@@ -24,7 +36,7 @@ class FleetCommand(BaseCommand):
         except (OperationalError, ProgrammingError) as error:
             first_line = str(error).partition("\n")[0]
             raise CommandError(f"The database does not answer as it should (is it migrated?): {first_line}") from None
-        except ValueError as error:
+        except (ValueError, WrongKey) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False))
