@@ -55,7 +55,7 @@
     if (!lostAt) {
       lostAt = new Date();
       var since = banner && banner.querySelector("[data-banner-since]");
-      if (since) since.textContent = lostAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      if (since) since.textContent = lostAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
     }
     connection("lost");
   }
@@ -75,20 +75,28 @@
   /* A row that arrives for the top of a list and is there already moves up instead of standing twice. */
   body.addEventListener("htmx:oobBeforeSwap", function (event) {
     var detail = event.detail;
+    if (detail.target.dataset && "wash" in detail.target.dataset) before[detail.target.id] = said(detail.target);
     Array.prototype.forEach.call(detail.fragment.children, function (child) {
       var known = child.id && detail.target !== child && detail.target.querySelector("#" + CSS.escape(child.id));
       if (known && known.parentElement === detail.target) known.remove();
     });
   });
-  function wash(element) {
-    var target = element.closest && element.closest("[data-wash]");
-    if (!target || target.classList.contains("changed")) return;
-    target.classList.add("changed");
-    setTimeout(function () { target.classList.remove("changed"); }, 700);
+  /* A repainted row is washed for a moment, if more of it changed than its times. */
+  var before = {};
+  function said(row) {
+    var copy = row.cloneNode(true);
+    copy.querySelectorAll("time").forEach(function (time) { time.remove(); });
+    return copy.textContent.replace(/\s+/g, " ");
+  }
+  function wash(row) {
+    if (!row || row.classList.contains("changed") || before[row.id] === said(row)) return;
+    row.classList.add("changed");
+    setTimeout(function () { row.classList.remove("changed"); }, 700);
   }
   body.addEventListener("htmx:oobAfterSwap", function (event) {
     tick();
-    wash(event.detail.target.isConnected ? event.detail.target : event.target);
+    var painted = event.detail.target; // morphed in place; of rows that are new, each has its own event
+    wash(event.target.closest("[data-wash]") || (painted.isConnected && painted.closest("[data-wash]")));
   });
   body.addEventListener("htmx:afterSettle", tick);
 

@@ -2,7 +2,7 @@
 
 from django.contrib import messages as notices
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from dashboard import pages, selections
@@ -49,10 +49,10 @@ def cost(request):
 
 
 CANCELLED = {
-    "cancelled": (notices.success, "It is cancelled; it never left."),
-    "asked": (notices.success, "The phone was asked to give it back. The timeline shows whether it could."),
-    "too_late": (notices.warning, "Too late: it has its outcome already."),
-    "beyond_recall": (notices.warning, "It is on a phone whose app cannot be asked to give it back."),
+    "cancelled": (notices.success, _("It is cancelled; it never left.")),
+    "asked": (notices.success, _("The phone was asked to give it back. The timeline shows whether it could.")),
+    "too_late": (notices.warning, _("Too late: it has its outcome already.")),
+    "beyond_recall": (notices.warning, _("It is on a phone whose app cannot be asked to give it back.")),
 }
 
 
@@ -60,5 +60,5 @@ CANCELLED = {
 def cancel(request, pk):
     result = outbox.cancel(get_object_or_404(Message, pk=pk), request.user)
     notice, text = CANCELLED[result]
-    notice(request, _(text))
+    notice(request, text)
     return redirect("dashboard:message", pk)
