@@ -29,6 +29,17 @@ def number(name, default, *, above=None):
     return value
 
 
+def whole(name, default):
+    """A whole number from 0 on, or a message that names the variable."""
+    try:
+        value = env.int(name, default=default)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}") from None
+    if value < 0:
+        raise ImproperlyConfigured(f"{name} must not be negative, but is {value}")
+    return value
+
+
 def generated(name, path: Path, make):
     """The variable ``name``, or what ``path`` holds; on the first run ``make()`` writes that file, readable
     by its owner only. With ``FLEET_PRODUCTION`` the variable is required: a container's folder does not last."""

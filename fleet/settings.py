@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from fleet.env import encryption_key, env, generated, number, own_addresses, secret_key, words
+from fleet.env import encryption_key, env, generated, number, own_addresses, secret_key, whole, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -42,7 +42,7 @@ DEBUG = env.bool("DJANGO_DEBUG", default=False)
 # ── Who may call, and where ────────────────────────────────────────────────────────────────────────
 # The address and port that `up` and `web` listen on. 0.0.0.0 lets phones in the same network in.
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = whole("PORT", 8000)
 # The server URLs as typed into the phones, comma-separated, each compared to the letter because phones sign
 # what was typed: "https://sms.example.org/gateway/". The URL as a request shows it is always accepted too.
 FLEET_PUBLIC_URLS = words("FLEET_PUBLIC_URLS")
@@ -51,7 +51,9 @@ FLEET_TRUSTED_PROXIES = words("FLEET_TRUSTED_PROXIES")
 
 _public_hosts = [urlsplit(url).hostname for url in FLEET_PUBLIC_URLS if urlsplit(url).hostname]
 _own_hosts = [HOST] if HOST not in ("0.0.0.0", "::") else [*own_addresses(), socket.gethostname()]
-ALLOWED_HOSTS = sorted({"localhost", "127.0.0.1", "[::1]", *_own_hosts, *_public_hosts})
+# Browsers write IPv6 addresses in brackets.
+_bracketed = [f"[{host}]" if ":" in host else host for host in (*_own_hosts, *_public_hosts)]
+ALLOWED_HOSTS = sorted({"localhost", "127.0.0.1", "[::1]", *_bracketed})
 CSRF_TRUSTED_ORIGINS = sorted(
     {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in FLEET_PUBLIC_URLS if urlsplit(url).netloc}
 )
@@ -76,7 +78,7 @@ FLEET_OFFLINE_SECONDS = number("FLEET_OFFLINE_SECONDS", 180, above=0)
 
 # ── Sending ────────────────────────────────────────────────────────────────────────────────────────
 # Messages one phone may hold unresolved: most of a queue stays here, where it can be taken back.
-FLEET_IN_FLIGHT = env.int("FLEET_IN_FLIGHT", default=6)
+FLEET_IN_FLIGHT = whole("FLEET_IN_FLIGHT", 6)
 # How long a phone may keep a message without a word before we call it lost, in seconds.
 FLEET_LEASE_SECONDS = number("FLEET_LEASE_SECONDS", 600, above=0)
 # How long a message may wait for its outcome, in seconds, unless it says otherwise.
