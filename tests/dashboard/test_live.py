@@ -10,6 +10,7 @@ from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
+from django.db import connections
 from django.http import QueryDict
 
 from dashboard import live
@@ -171,6 +172,16 @@ def test_odd_parameters_break_no_page(page, query):
 # ── Who may listen, and how notes become frames ────────────────────────────────────────────────────
 
 
+@pytest.fixture
+async def threads_closed():
+    """Lets go of the connections that consumers opened in other threads: PostgreSQL drops no database in use."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
+pages_listen = pytest.mark.usefixtures("threads_closed")
+
+
 def socket(user, query="page=fleet"):
     communicator = WebsocketCommunicator(LiveConsumer.as_asgi(), f"/live/?{query}")
     communicator.scope["user"] = user
@@ -193,6 +204,7 @@ async def frames(communicator):
     return found
 
 
+@pages_listen
 @pytest.mark.django_db(transaction=True)
 async def test_a_stranger_or_an_unknown_page_is_turned_away():
     user = await sync_to_async(make_user)()
@@ -204,6 +216,7 @@ async def test_a_stranger_or_an_unknown_page_is_turned_away():
     assert not accepted
 
 
+@pages_listen
 @pytest.mark.django_db(transaction=True)
 async def test_a_note_paints_at_once_and_those_after_it_together():
     user, phone = await sync_to_async(make_user)(), await sync_to_async(make_phone)()
@@ -221,6 +234,7 @@ async def test_a_note_paints_at_once_and_those_after_it_together():
     await communicator.disconnect()
 
 
+@pages_listen
 @pytest.mark.django_db(transaction=True)
 async def test_a_lost_note_makes_the_page_fetch_but_another_sender_does_not():
     user, phone = await sync_to_async(make_user)(), await sync_to_async(make_phone)()
@@ -236,6 +250,7 @@ async def test_a_lost_note_makes_the_page_fetch_but_another_sender_does_not():
     await communicator.disconnect()
 
 
+@pages_listen
 @pytest.mark.django_db(transaction=True)
 async def test_a_page_that_cannot_be_painted_fetches_and_lives_on(monkeypatch):
     user, phone = await sync_to_async(make_user)(), await sync_to_async(make_phone)()

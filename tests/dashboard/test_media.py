@@ -58,13 +58,13 @@ def test_sound_and_film_open_as_what_their_first_bytes_say(alice, data, kind):
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", "a\r\nSet-Cookie: x=1", 'a";x="', "\u202egnp.exe", "C:\\x\\y", "", "...", "ж" * 300, "\x00"],
+    ["../../etc/passwd", "a\r\nSet-Cookie: x=1", 'a";x="', "\u202egnp.exe", "C:\\x\\y", "", "...", "ж" * 300, "\x07"],
 )
 def test_a_name_cannot_leave_its_header_or_its_folder(alice, name):
     answer = alice.get(url_of(PNG, name=name[:255]))
     shown = answer["Content-Disposition"]
     assert shown.startswith("inline; filename")
-    assert not set("\r\n\\/\x00\u202e") & set(shown)
+    assert not set("\r\n\\/\x07\u202e") & set(shown)
     assert "Set-Cookie" not in answer
 
 
