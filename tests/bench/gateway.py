@@ -116,17 +116,18 @@ class Bench:
         )
         self.phones = list(Phone.objects.order_by("pk"))
         # The first word of a phone costs more than the thousandth: it writes what the phone is.
-        wrk.load(self.server.url, self._requests(PHONES, lambda place: {"action": "outgoing"}), 2)
+        self._load(self._requests(PHONES, lambda place: {"action": "outgoing"}), 2)
 
     def bare(self):
-        with bare_daphne() as url:
-            return wrk.load(url, self._requests(FASTEST * SECONDS, lambda place: {"action": "outgoing"}), SECONDS).rate
+        requests = self._requests(FASTEST * SECONDS, lambda place: {"action": "outgoing"})
+        with bare_daphne() as (url, pid):
+            return wrk.load(url, requests, SECONDS, pid).rate
 
     def poll(self):
         from fleet.phones import Phone
 
         requests = self._requests(FASTEST * SECONDS, lambda place: {"action": "outgoing"})
-        run = wrk.load(self.server.url, requests, SECONDS)
+        run = self._load(requests, SECONDS)
         rounds = run.answered // PHONES
         for place, phone in enumerate(Phone.objects.order_by("pk")):
             due = requests[place::PHONES][max(0, rounds - 1) : rounds + 2]
@@ -146,7 +147,7 @@ class Bench:
                 len(ids),
                 lambda place, ids=ids: {"action": "send_status", "id": ids[place], "status": "sent", "error": ""},
             )
-            wave = wrk.load(self.server.url, requests, WAVE_SECONDS)
+            wave = self._load(requests, WAVE_SECONDS)
             _kept("statuses", wave, Attempt.objects.filter(state="sent").count() - before)
             _kept("sent messages", wave, Message.objects.filter(state="sent").count() - before)
             run += wave
@@ -167,9 +168,12 @@ class Bench:
                 "age": "120",
             },
         )
-        run = wrk.load(self.server.url, requests, SECONDS)
+        run = self._load(requests, SECONDS)
         _kept("incoming messages", run, Incoming.objects.count())
         return run.rate
+
+    def _load(self, requests, seconds):
+        return wrk.load(self.server.url, requests, seconds, self.server.processes["web"].pid)
 
     def _requests(self, number, fields):
         """That many signed requests, the phones taking turns; ``fields(place)`` says what each is about."""
@@ -240,7 +244,7 @@ def _kept(what, run, found):
 
 @contextmanager
 def bare_daphne():
-    """Daphne in a process of its own with the least application; yields its address."""
+    """Daphne in a process of its own with the least application; yields its address and process id."""
     port = services.free_port()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
@@ -268,7 +272,7 @@ def bare_daphne():
 
     try:
         services.wait_for("Daphne", answers, process=server)
-        yield url
+        yield url, server.pid
     finally:
         server.terminate()
         server.wait(10)

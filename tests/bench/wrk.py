@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import psutil
+
 CONNECTIONS = 32
 USER_AGENT = "EnvayaSMS/3.0.1 (Android; SDK 10; HTC; Wildfire S A510e)"
 
@@ -54,9 +56,10 @@ def signed_request(server_url, fields, password):
     return head.encode() + body
 
 
-def load(url, requests, seconds):
+def load(url, requests, seconds, pid):
     """Send them over 32 connections until the time is over, or until they are used up; a Run.
 
+    ``pid`` is the server's process: what it costs it in CPU goes to stderr, steadier than rates on a busy machine.
     RuntimeError when an answer was not 200, or a connection broke.
     """
     if not shutil.which("wrk"):
@@ -66,11 +69,13 @@ def load(url, requests, seconds):
         file.write_bytes(b"".join(b"%d\n%s" % (len(request), request) for request in requests))
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", "-s"]
         script = Path(__file__).with_name("replay.lua")
+        before = sum(psutil.Process(pid).cpu_times()[:2])
         done = subprocess.run([*command, script, url, "--", file], capture_output=True, text=True, check=True)
     told = dict(re.findall(r"(\w+)=(\d+)", done.stderr))
     if int(told["refused"]) or int(told["broken"]):
         raise RuntimeError(f"Not every request was answered 200: {done.stderr}{done.stdout}")
-    print(done.stderr.strip(), file=sys.stderr)
+    cost = (sum(psutil.Process(pid).cpu_times()[:2]) - before) * 1000 / int(told["requests"])
+    print(f"{done.stderr.strip()} server: {cost:.2f} ms CPU a request", file=sys.stderr)
     if int(told["requests"]) >= len(requests):
         print("(those were all: the rate is too low, for the time ran on)", file=sys.stderr)
     return Run(int(told["requests"]), int(told["microseconds"]) / 1e6, int(told["p50"]) / 1000, int(told["p99"]) / 1000)
