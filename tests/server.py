@@ -58,6 +58,10 @@ class Server:
             for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "FLEET_PRODUCTION"):
                 self.env.pop(name, None)
         self.env.update(self._own)
+        return self.start_again()
+
+    def start_again(self):
+        """Start on the folder, the database and the port it had before."""
         try:
             if self.production or self.only_web:
                 self.manage("prepare")
@@ -81,6 +85,14 @@ class Server:
                 return answer.status == 200
         except OSError:
             return False
+
+    def kill(self):
+        """End all of its processes at once, as the kernel does when memory runs out."""
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+        self.processes.clear()
 
     def stop(self, seconds=20):
         """Ctrl-C to all of its processes; the exit code of each by name. What hangs is killed."""
@@ -122,7 +134,7 @@ class Server:
         return "".join(f"── {path.stem}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
 
     def _run(self, name, *words):
-        with open(self.folder / f"{name}.log", "wb") as log:
+        with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=REPOSITORY,
