@@ -7,16 +7,14 @@ however many watch. ``Again`` tells the page to fetch its region instead.
 """
 
 import re
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils.html import format_html
-from django.utils.translation import get_language
 
 from dashboard import context, pages, selections
+from dashboard.fragments import fragments
 from fleet.inbox import Incoming
 from fleet.outbox import Attempt, Message
 from fleet.phones import Phone
@@ -41,33 +39,6 @@ class Noted:
 
     def ids(self, kind):
         return self.kinds.get(kind, set())
-
-
-class Fragments:
-    """Rendered fragments by (fragment, language, role, id, version); the least recently used go first."""
-
-    def __init__(self, most=5000):
-        self._kept, self._most, self._lock = OrderedDict(), most, threading.Lock()
-
-    def get(self, key, make):
-        key = (get_language(), *key)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        html = make()
-        with self._lock:
-            self._kept[key] = html
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return html
-
-    def clear(self):
-        with self._lock:
-            self._kept.clear()
-
-
-fragments = Fragments()
 
 
 class LivePage:
@@ -151,7 +122,11 @@ class FleetPage(LivePage):
 class ListPage(LivePage):
     """A paged list. On its first page new rows go to the top; on others a line says how many are newer."""
 
-    kind = selection = row = holder = element = ""
+    kind: str  # of note, and the start of each row's id
+    selection: type[selections.Paged]
+    row: str  # the template of a row
+    holder: str  # the element rows stand in
+    element: str  # the element a row is
 
     def start(self):
         self.list = self.selection(self.params)

@@ -197,7 +197,7 @@ def unsettled_counts():
 class Paged:
     """A list, newest first, paged by id: ``before`` names the oldest id of the page before."""
 
-    filters = ()  # names of the parameters that filter, each an attribute
+    filters: tuple[str, ...] = ()  # names of the parameters that filter, each an attribute
 
     def __init__(self, params):
         self.before = whole_number(params.get("before"))

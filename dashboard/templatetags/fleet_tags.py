@@ -3,6 +3,7 @@
 import hashlib
 
 from django import template
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard import words
+from dashboard.fragments import fragments
 from fleet import numbers
 
 register = template.Library()
@@ -161,3 +163,12 @@ def newest_attempt(message):
 def says(part, text):
     """Whether a part holds just ``text``, which stands in the message already."""
     return bool(text) and part.sha256 == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@register.simple_tag
+def tile(shown):
+    """A phone's tile, rendered once for each of its versions; the browser moves its times on."""
+    return fragments.get(
+        ("fleet/_tile.html", shown.phone.pk, shown.version),
+        lambda: render_to_string("fleet/_tile.html", {"tile": shown}),
+    )
