@@ -192,7 +192,7 @@ def _explain(queue, reasons, now):
 @transaction.atomic
 def release(phone, why):
     """Take back what ``phone`` was assigned and has not fetched; the messages queue again in their old place."""
-    list(Phone.objects.filter(pk=phone.pk).select_for_update())
+    list(Phone.objects.filter(pk=phone.pk).select_for_update(no_key=True))
     return withdraw(Attempt.objects.filter(phone=phone, state=AttemptState.ASSIGNED), why)
 
 
@@ -224,7 +224,8 @@ def cancel(message, user=None):
     outcome already), or "beyond_recall" (its phone's app cannot be asked).
     """
     phone_ids = Attempt.objects.filter(message=message).values_list("phone_id", flat=True)
-    phones = {phone.pk: phone for phone in Phone.objects.filter(pk__in=phone_ids).order_by("pk").select_for_update()}
+    rows = Phone.objects.filter(pk__in=phone_ids).order_by("pk").select_for_update(no_key=True)
+    phones = {phone.pk: phone for phone in rows}
     message = Message.objects.select_for_update(of=("self",)).get(pk=message.pk)
     if message.state in SETTLED:
         return "too_late"
