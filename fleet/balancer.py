@@ -44,8 +44,8 @@ def plan(messages: Iterable[Waiting], phones: Iterable[Sender]) -> Plan:
     free = [(phone.held_parts, phone.id) for phone in by_id.values() if phone.heard and phone.window > 0]
     heapq.heapify(free)
     for message in messages:
-        named = message.phone is not None
-        chosen = by_id.get(message.phone) if named else _lightest(free, by_id, message.barred)
+        wanted = message.phone
+        chosen = _lightest(free, by_id, message.barred) if wanted is None else by_id.get(wanted)
         if chosen is None or chosen.id in message.barred or chosen.window <= 0:
             result.reasons[message.id] = _reason(message, by_id)
             continue

@@ -185,7 +185,8 @@ class _Taking:
             return
         if attempt.dirty and message.policy == Policy.NEVER_TWICE:
             message.uncertain = True  # a try may have sent it: no other phone takes it
-            message.reason, message.reason_text, message.waits_until = *UNCERTAIN, message.valid_until
+            message.reason, message.reason_text = UNCERTAIN
+            message.waits_until = message.valid_until
             return
         message.uncertain = self._unsure_beside(attempt)
         if not asked:
