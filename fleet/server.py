@@ -47,6 +47,8 @@ class BoundedRequest(WebRequest):
             super().handleContentChunk(data)
 
     def requestReceived(self, command, path, version):  # noqa: N802, Twisted's name
+        # Daphne would let any client say with it under which path our pages are.
+        self.requestHeaders.removeHeader(b"daphne-root-path")
         if not self.refused:
             super().requestReceived(command, path, version)
 

@@ -314,6 +314,13 @@ async def test_a_phone_that_posts_to_another_path_is_told_the_right_server_url(g
     assert not [row for row in gateway.json("incoming") if row["phone"] == lost.number]
 
 
+async def test_nobody_tells_the_server_under_which_path_it_is(gateway, new_caller):
+    phone = new_caller(gateway)
+    for value in ("/elsewhere", "\xff"):
+        reply = await exchange(gateway, phone.request("test", headers={"Daphne_Root_Path": value}))
+        assert reply.status == 200
+
+
 async def test_a_page_of_the_browser_that_posts_is_none_of_the_gateways_business(gateway):
     reply = await exchange(gateway, raw(b"a=b", path="/", Content_Type=FORM))
     assert reply.status == 403 and "html" in reply.content_type
