@@ -20,7 +20,7 @@ from fleet.outbox.models import (
     Policy,
     RecallReason,
 )
-from fleet.outbox.queue import withdraw
+from fleet.outbox.queue import JSON_VERSION, withdraw
 from fleet.phones import Mode, Phone, State
 
 AT_ONCE = 500  # rows a sweep takes at most; the next one follows within seconds
@@ -30,6 +30,7 @@ def sweep():
     """One round of everything time does."""
     wake_scheduled()
     withdraw_unfetched()
+    recall_from_removed()
     end_leases()
     expire()
 
@@ -67,6 +68,23 @@ def withdraw_unfetched():
                 mine.filter(message__phone=None, created_at__lt=now - patience), "not fetched in time"
             )
     return taken_back
+
+
+@transaction.atomic
+def recall_from_removed():
+    """Ask removed phones, those that can be asked, for what they hold: another phone is to send it."""
+    now = clock.now()
+    removed = Phone.objects.reporting().filter(archived_at__isnull=False, version__gte=JSON_VERSION)
+    held = Attempt.objects.filter(phone__in=removed, state__in=ON_PHONE, recall_asked_at=None)
+    message_ids = list(held.values_list("message_id", flat=True))
+    list(Message.objects.filter(pk__in=message_ids).order_by("pk").select_for_update(of=("self",)))
+    rows = list(held.filter(message_id__in=message_ids).order_by("pk").select_for_update(of=("self",)))
+    Attempt.objects.filter(pk__in=[row.pk for row in rows]).update(
+        recall_reason=RecallReason.REMOVED, recall_asked_at=now, next_offer_at=None
+    )
+    live.announce("message", [row.message_id for row in rows])
+    live.work_for({row.phone_id for row in rows})
+    return len(rows)
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from fleet import clock, outbox
+from fleet import clock, outbox, phones
 from fleet.outbox import Attempt, AttemptState, MessageState, Policy, Status
 from fleet.phones import Mode, State
 from tests.factories import make_attempt, make_message, make_phone
@@ -90,6 +90,33 @@ def test_a_message_stays_with_the_silent_phone_that_it_asked_for():
 def test_what_a_phone_has_fetched_stays_with_it_even_when_paused(state):
     attempt, message = swept(make_attempt(phone=make_phone(mode=Mode.PAUSED), state=state))
     assert (attempt.state, message.state) == (state, "sending")
+
+
+# ── Removed phones ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [AttemptState.HANDED, AttemptState.FAILED])
+def test_a_removed_phone_is_asked_for_what_it_holds_so_that_another_sends_it(state):
+    attempt = make_attempt(state=state)
+    phones.archive(attempt.phone)
+    attempt, _ = swept(attempt)
+    assert (attempt.state, attempt.recall_reason) == (state, "removed")
+    assert outbox.offers_waiting([attempt.phone_id]) == {attempt.phone_id}
+    outbox.take_statuses([Status(attempt.phone, clock.now(), attempt.public_id, "cancelled", "deleted by user")])
+    other = make_phone()
+    assert outbox.assign() == 1
+    assert attempt.message.attempts.get(state="assigned").phone == other
+
+
+def test_a_removed_phone_that_cannot_be_asked_finishes_what_it_holds():
+    attempt = make_attempt(phone=make_phone(version=18))
+    phones.archive(attempt.phone)
+    attempt, message = swept(attempt)
+    assert (attempt.state, attempt.recall_asked_at, message.state) == ("handed", None, "sending")
+
+
+def test_a_phone_of_the_fleet_is_asked_for_nothing():
+    assert swept(make_attempt())[0].recall_asked_at is None
 
 
 # ── The lease ──────────────────────────────────────────────────────────────────────────────────────
