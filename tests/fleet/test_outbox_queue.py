@@ -290,3 +290,14 @@ def test_an_outcome_is_not_cancelled(state):
     message = make_message(state=state)
     assert outbox.cancel(message) == "too_late"
     assert again(message).state == state
+
+
+def test_a_phones_counts_are_what_waits_what_it_holds_and_what_it_sent_since():
+    phone, other = make_phone(), make_phone()
+    now = clock.now()
+    for state in (AttemptState.ASSIGNED, AttemptState.HANDED, AttemptState.FAILED, AttemptState.LOST):
+        make_attempt(phone=phone, state=state)
+    make_attempt(phone=phone, state=AttemptState.SENT)
+    make_attempt(phone=phone, state=AttemptState.SENT, settled_at=now - timedelta(days=2))
+    counts = Attempt.objects.counts_by_phone([phone.pk, other.pk], now - timedelta(days=1))
+    assert counts == {phone.pk: {"waiting": 1, "on_phone": 2, "sent": 1}}
