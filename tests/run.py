@@ -57,4 +57,7 @@ def about_captures(embedded, production):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except services.ServiceMissing as missing:
+        sys.exit(f"Tests did not run: {missing}")

