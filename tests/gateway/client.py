@@ -15,7 +15,7 @@ APP_3 = "EnvayaSMS/3.0.1 (Android; SDK 10; HTC; Wildfire S A510e)"
 APP_2 = "EnvayaSMS/2.0.4"
 HOST = "127.0.0.1:8000"  # as phones were told, whatever the server's real port
 URL = f"http://{HOST}/gateway/"
-PATIENCE = 20  # seconds until a test gives up
+PATIENCE = 40  # seconds until a test gives up
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.gateway.client import APP_2, Caller, at_once, connection, exchange, raw, read_reply
+from tests.gateway.client import APP_2, PATIENCE, Caller, at_once, connection, exchange, raw, read_reply
 from tests.gateway.conftest import PASSWORD, register
 
 SENDER = "+12025550123"
@@ -38,7 +38,7 @@ async def message(server, id):
 
 async def until(happened):
     """The first true answer of the coroutine function ``happened``."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (result := await happened()):
             pass
         return result

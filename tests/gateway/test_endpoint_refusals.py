@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.gateway.client import APP_2, APP_3, FORM, Caller, at_once, connection, exchange, raw, read_reply
+from tests.gateway.client import APP_2, APP_3, FORM, PATIENCE, Caller, at_once, connection, exchange, raw, read_reply
 
 MB = 1024 * 1024
 SENDER = "+12025550123"
@@ -272,7 +272,7 @@ async def test_a_phone_never_touches_the_message_of_another(gateway, new_caller)
 
 
 async def poll_until_work(server, phone):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             if messages := (await exchange(server, phone.request("outgoing"))).messages:
                 return messages
