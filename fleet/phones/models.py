@@ -131,6 +131,9 @@ class Phone(models.Model):
     def _silent_at(self, gaps, least):
         if self.last_heard is None:
             return None
+        if self.long_poll and self.last_poll == self.last_heard:
+            # We may be holding its poll: until that is answered it has no reason to say anything.
+            least += settings.FLEET_LONG_POLL_SECONDS
         return self.last_heard + timedelta(seconds=max(gaps * (self.usual_gap or 0), clock.seconds(least)))
 
     def accepts_password(self):

@@ -355,3 +355,11 @@ def test_the_previous_password_counts_until_its_time_is_over():
     assert phone.accepts_password() == ("new", "old")
     phone.previous_password_until = clock.now() - seconds(1)
     assert phone.accepts_password() == ("new",)
+
+
+def test_a_phone_whose_poll_may_be_held_is_not_late_before_the_poll_is_answered(settings):
+    settings.FLEET_LATE_SECONDS, settings.FLEET_LONG_POLL_SECONDS = 60, 45
+    at = clock.now()
+    held, reporting = Phone(last_poll=at, last_heard=at), Phone(last_poll=None, last_heard=at)
+    assert held.late_at == at + timedelta(seconds=105)
+    assert reporting.late_at == at + timedelta(seconds=60)
