@@ -41,7 +41,9 @@ class EmbeddedCelery:
         return self._worker_thread.is_alive() and self._beat.is_alive()
 
     def stop(self):
-        """End both; what they were doing is a row in a state, and is done again."""
+        """End both, if they were started; what they were doing is a row in a state, and is done again."""
+        if self._worker_thread.ident is None:
+            return
         self._beat.stop()
         self._worker.stop()
         self._worker_thread.join(2)

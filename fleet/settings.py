@@ -178,8 +178,8 @@ else:
     }
 
 # RabbitMQ (amqp://user:password@host//) or Redis. Default: this process's memory; rows are the truth.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://")
-CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05} if CELERY_BROKER_URL == "memory://" else {}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://localhost//")
+CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05} if CELERY_BROKER_URL.startswith("memory:") else {}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -15,10 +15,10 @@ class Command(BaseCommand):
 
     def serve(self):
         """Listen until Ctrl-C or SIGTERM."""
-        server = FleetServer(settings.HOST, settings.PORT, ready=self.greet)
-        server.run()
-        if server.failed:
-            raise CommandError(server.failed)
+        self.server = FleetServer(settings.HOST, settings.PORT, ready=self.greet)
+        self.server.run()
+        if self.server.failed:
+            raise CommandError(self.server.failed)
 
     def greet(self):
         for line in addresses():
