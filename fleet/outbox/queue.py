@@ -87,7 +87,7 @@ def assign():
     phones = {phone.pk: phone for phone in Phone.objects.in_fleet().filter(mode=Mode.ACTIVE).defer("password")}
     senders = list(_senders(phones))
     queue = _queue(senders)
-    plan = balancer.plan(_waiting(queue), senders)
+    plan = balancer.plan(_waiting(queue, senders), senders)
     now = clock.now()
     _bind(plan.assignments, now)
     _explain(queue, plan.reasons, now)
@@ -114,15 +114,23 @@ def _queue(senders):
     return list(queued.filter(Q(phone=None) | Q(phone__in=able) | untold)[:STEP])
 
 
-def _waiting(queue):
-    refused = Attempt.objects.filter(message_id__in=[message.pk for message in queue], state=AttemptState.REFUSED)
-    barred = {}
-    for message_id, phone_id in refused.values_list("message_id", "phone_id"):
-        barred.setdefault(message_id, set()).add(phone_id)
-    return [
-        balancer.Waiting(message.pk, message.parts, message.phone_id, frozenset(barred.get(message.pk, ())))
-        for message in queue
-    ]
+def _waiting(queue, senders):
+    """The queue as the balancer sees it: no phone takes again what it refused, or lost while another could take it."""
+    past = Attempt.objects.filter(
+        message_id__in=[message.pk for message in queue], state__in=[AttemptState.REFUSED, AttemptState.LOST]
+    )
+    refused, lost = {}, {}
+    for message_id, phone_id, state in past.values_list("message_id", "phone_id", "state"):
+        (refused if state == AttemptState.REFUSED else lost).setdefault(message_id, set()).add(phone_id)
+    heard = {sender.id for sender in senders if sender.heard}
+    waiting = []
+    for message in queue:
+        barred = refused.get(message.pk, set())
+        tried = barred | lost.get(message.pk, set())
+        if message.phone_id is None and heard - tried:
+            barred = tried
+        waiting.append(balancer.Waiting(message.pk, message.parts, message.phone_id, frozenset(barred)))
+    return waiting
 
 
 def _senders(phones):

@@ -174,6 +174,22 @@ def test_a_phone_that_refused_a_message_is_not_given_it_again():
     assert message.attempts.get(state="assigned").phone == other
 
 
+def test_what_one_phone_lost_goes_to_another_and_to_the_same_only_where_there_is_no_other():
+    phone = make_phone()
+    message = make_message(policy=Policy.AT_LEAST_ONCE)
+    make_attempt(message, phone, state=AttemptState.LOST)
+    other = make_phone()
+    make_attempt(phone=other)
+    outbox.assign()
+    assert message.attempts.get(state="assigned").phone == other
+
+    lonely = make_message(policy=Policy.AT_LEAST_ONCE)
+    for tried in (phone, other):
+        make_attempt(lonely, tried, state=AttemptState.LOST)
+    outbox.assign()
+    assert lonely.attempts.filter(state="assigned").count() == 1
+
+
 def test_a_long_queue_for_a_silent_phone_holds_up_nobody_else(monkeypatch):
     monkeypatch.setattr("fleet.outbox.queue.STEP", 10)
     silent, awake = make_phone(state=State.OFFLINE), make_phone()
