@@ -37,7 +37,7 @@ def test_by_default_everything_is_in_one_folder_and_one_process(tmp_path):
     found = load(tmp_path, ["DATABASES", "CELERY_BROKER_URL", "CHANNEL_LAYERS", "MEDIA_ROOT", "ALLOWED_HOSTS"])
     assert found["DATABASES"]["default"]["NAME"] == str(tmp_path / "fleet.sqlite3")
     assert found["MEDIA_ROOT"] == str(tmp_path / "media")
-    assert found["CELERY_BROKER_URL"] == "memory://"
+    assert found["CELERY_BROKER_URL"].startswith("memory://")
     assert found["CHANNEL_LAYERS"]["default"]["BACKEND"] == "fleet.live.EmbeddedLayer"
     assert set(found["ALLOWED_HOSTS"]) == {"localhost", "127.0.0.1", "[::1]"}
 
