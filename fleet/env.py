@@ -10,7 +10,14 @@ import psutil
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()
+
+class Env(environ.Env):
+    """An empty variable counts as not set: compose files and scripts pass on what nobody gave them."""
+
+    ENVIRON = {name: value for name, value in os.environ.items() if value}
+
+
+env = Env()
 
 
 def words(name):

@@ -121,3 +121,9 @@ def test_in_production_the_keys_must_be_given(tmp_path, missing):
 def test_a_wrong_value_is_named_with_its_variable(tmp_path, name, value):
     complaint = load(tmp_path, ["DEBUG"], **{name: value})
     assert isinstance(complaint, str) and name in complaint
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path):
+    found = load(tmp_path, ["PORT", "HOST", "DATABASES"], PORT="", HOST="", DATABASE_URL="")
+    assert (found["HOST"], found["PORT"]) == ("127.0.0.1", 8000)
+    assert found["DATABASES"]["default"]["NAME"] == str(tmp_path / "fleet.sqlite3")
