@@ -179,7 +179,7 @@ class _Taking:
         if attempt.state in (AttemptState.SENT, AttemptState.CANCELLED, AttemptState.REFUSED):
             return
         attempt.state, attempt.settled_at, attempt.next_offer_at = AttemptState.CANCELLED, at, None
-        asked = attempt.recall_asked_at is not None
+        asked = attempt.recall_sent_at is not None  # else its owner deleted it
         self._event(message, "given_back" if asked else "deleted", attempt, at)
         if message.state in SETTLED or attempt.recall_reason == RecallReason.SETTLED:
             return

@@ -200,7 +200,14 @@ WORDS = [
 
 
 def recalled(reason, **values):
-    return make_attempt(recall_reason=reason, recall_asked_at=clock.now(), **values)
+    now = clock.now()
+    return make_attempt(recall_reason=reason, recall_asked_at=now, recall_sent_at=now, **values)
+
+
+def test_what_the_owner_of_a_phone_that_cannot_be_asked_deletes_is_cancelled_too():
+    attempt = make_attempt(phone=make_phone(version=17), recall_reason="failover", recall_asked_at=clock.now())
+    attempt, message = report(attempt, "failed", DELETED)
+    assert (attempt.state, message.state, message.error) == ("cancelled", "cancelled", "deleted on the phone")
 
 
 @pytest.mark.parametrize(("status", "error"), WORDS)

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from fleet import clock, outbox, phones
-from fleet.outbox import Attempt, AttemptState, MessageState, Policy, Status
+from fleet.outbox import App, Attempt, AttemptState, MessageState, Policy, Status
 from fleet.phones import Mode, State
 from tests.factories import make_attempt, make_message, make_phone
 
@@ -102,6 +102,7 @@ def test_a_removed_phone_is_asked_for_what_it_holds_so_that_another_sends_it(sta
     attempt, _ = swept(attempt)
     assert (attempt.state, attempt.recall_reason) == (state, "removed")
     assert outbox.offers_waiting([attempt.phone_id]) == {attempt.phone_id}
+    outbox.offer([App(attempt.phone, 30, True)], clock.now())
     outbox.take_statuses([Status(attempt.phone, clock.now(), attempt.public_id, "cancelled", "deleted by user")])
     other = make_phone()
     assert outbox.assign() == 1
