@@ -25,7 +25,7 @@ class Command(FleetCommand):
         return getattr(self, verb)(**options)
 
     def add(self, *, number, password, label, **options):
-        return [row(phones.register(number, password, label))]
+        return row(phones.register(number, password, label))
 
     def list(self, *, limit, **options):
         return [row(phone) for phone in limited(Phone.objects.in_fleet().order_by("-pk"), limit)]
@@ -37,10 +37,10 @@ class Command(FleetCommand):
         phones.archive(phone)
         live.work_for([phone.pk])
         phone.refresh_from_db()
-        return [row(phone)]
+        return row(phone)
 
     def show(self, result):
-        for found in result:
+        for found in result if isinstance(result, list) else [result]:
             battery = "" if found["battery"] is None else f"{found['battery']} %"
             self.stdout.write(f"{found['number']:<18} {found['label']:<20} {found['state']:<11} {battery}".rstrip())
 
