@@ -134,6 +134,7 @@ def _handle(jobs):
 def _locked_phones(jobs):
     """Every phone the jobs name, locked, in the order of their ids: {number: [phones]} and {id: phone}."""
     numbers = {job.number for job in jobs if isinstance(job, Request) and job.number}
+    numbers = {number for number in numbers if "\x00" not in number}  # PostgreSQL cannot even look for those
     ids = {job.phone_id for job in jobs if isinstance(job, Wake)}
     found = Phone.objects.reporting()
     fleet = {}
