@@ -52,7 +52,11 @@ class Batches:
                 if gather:
                     await asyncio.sleep(GATHER)
                 batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-                answers = await loop.run_in_executor(self._thread, self._process, [job for job, _ in batch])
+                try:
+                    answers = await loop.run_in_executor(self._thread, self._process, [job for job, _ in batch])
+                except Exception as error:
+                    log.exception("A batch of phones' requests failed")
+                    answers = [error] * len(batch)
                 gather = True
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if future.done():

@@ -99,6 +99,15 @@ async def test_a_database_that_stays_away_fails_each_request_and_the_next_batch_
     assert await collected.run("c") == "answer to c"
 
 
+async def test_trouble_before_a_batch_leaves_nobody_waiting(monkeypatch):
+    def fail():
+        raise RuntimeError("no thread of ours")
+
+    monkeypatch.setattr(batches, "close_old_connections", fail)
+    failed = await answers_of(Handling(), "ab")
+    assert [type(answer) for answer in failed] == [RuntimeError] * 2
+
+
 async def test_a_phone_that_no_longer_waits_does_no_harm():
     handling = Handling()
     collected = batches.Batches(handling)
