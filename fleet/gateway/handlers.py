@@ -139,8 +139,10 @@ def _locked_phones(jobs):
     found = Phone.objects.reporting()
     fleet = {}
     query = found.filter(number__in=numbers) | found.filter(pk__in=ids) if ids else found.filter(number__in=numbers)
+    # no_key: rows that merely refer to a phone, such as events, may be written meanwhile.
+    locked = query.order_by("pk").select_for_update(no_key=True)
     # Those in the fleet first: a number may still be that of a phone removed today.
-    for phone in sorted(query.order_by("pk").select_for_update(), key=lambda phone: phone.archived_at is not None):
+    for phone in sorted(locked, key=lambda phone: phone.archived_at is not None):
         fleet.setdefault(phone.number, []).append(phone)
         fleet[phone.pk] = phone
     return fleet
