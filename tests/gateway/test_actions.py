@@ -148,9 +148,7 @@ def test_a_file_nobody_described_is_kept_under_its_field():
     assert "not described" in message.note
 
 
-@pytest.mark.parametrize(
-    "said", ["", "{", "null", "{}", "7", '["part0", 1, null]', "[" * 100_000, "9" * 5000, '"\0"']
-)
+@pytest.mark.parametrize("said", ["", "{", "null", "{}", "7", '["part0", 1, null]', "[" * 100_000, "9" * 5000, '"\0"'])
 def test_descriptions_nobody_can_read_leave_the_files(said):
     message = mms(said, file("part0", filename="a.png"))
     assert message.parts == (Part("part0", "a.png", "", "image/png", b"x", False),)
@@ -186,9 +184,13 @@ def test_the_other_actions():
 names = st.sampled_from(
     ["action", "from", "to", "message", "message_type", "timestamp", "age", "mms_parts", "id", "battery", "now", "log"]
 )
-values = st.text() | st.integers().map(str) | st.recursive(
-    st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-).map(json.dumps)
+values = (
+    st.text()
+    | st.integers().map(str)
+    | st.recursive(
+        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ).map(json.dumps)
+)
 
 
 @given(st.dictionaries(names, values), st.sampled_from(sorted(actions.ACTIONS)), st.sets(st.text(max_size=6)))
