@@ -263,3 +263,8 @@ async def test_a_page_that_cannot_be_painted_fetches_and_lives_on(monkeypatch):
     await announce(2, phone=[phone.pk])
     assert any(f'id="phone-{phone.pk}"' in frame for frame in await frames(communicator))
     await communicator.disconnect()
+
+
+async def test_a_socket_to_a_path_that_is_none_of_ours_is_refused():
+    accepted, _code = await WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/elsewhere/").connect()
+    assert not accepted
