@@ -33,20 +33,20 @@ class BoundedRequest(WebRequest):
         # Twisted would take forms apart as well, on the loop, and refuse some in words no phone reads.
         super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
-    def gotLength(self, length):  # noqa: N802, Twisted's name
+    def gotLength(self, length):  # Twisted's name
         if length is not None and length > settings.FLEET_MAX_REQUEST_BYTES:
             self._refuse()
             length = 0
         super().gotLength(length)
 
-    def handleContentChunk(self, data):  # noqa: N802, Twisted's name
+    def handleContentChunk(self, data):  # Twisted's name
         self.received += len(data)
         if self.refused or self.received > settings.FLEET_MAX_REQUEST_BYTES:
             self._refuse()
         else:
             super().handleContentChunk(data)
 
-    def requestReceived(self, command, path, version):  # noqa: N802, Twisted's name
+    def requestReceived(self, command, path, version):  # Twisted's name
         # Daphne would let any client say with it under which path our pages are.
         self.requestHeaders.removeHeader(b"daphne-root-path")
         if not self.refused:
@@ -68,7 +68,7 @@ class BoundedRequest(WebRequest):
 
 
 class FleetFactory(HTTPFactory):
-    def buildProtocol(self, addr):  # noqa: N802, Twisted's name
+    def buildProtocol(self, addr):  # Twisted's name
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = BoundedRequest
         return protocol
