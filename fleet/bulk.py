@@ -1,6 +1,9 @@
 """Set-based statements that Django's ORM has no words for, the same on PostgreSQL and SQLite."""
 
+import json
+
 from django.db import connection
+from django.db.models import JSONField
 
 
 def update(model, columns, rows, where=""):
@@ -13,31 +16,36 @@ def update(model, columns, rows, where=""):
         return 0
     fields = [model._meta.pk, *(model._meta.get_field(column) for column in columns)]
     names = ["pk", *(f"c{number}" for number in range(len(columns)))]
-    casts = [_cast(field) for field in fields]
-    sets = ", ".join(
-        f"{_quoted(field.column)} = {cast.format(f'v.{name}')}"
-        for field, name, cast in zip(fields[1:], names[1:], casts[1:], strict=True)
-    )
-    prepared = [field.get_db_prep_save for field in fields]
-    place = f"({', '.join(['%s'] * len(fields))})"
+    source, values = (_as_json if connection.vendor == "postgresql" else _as_values)(fields, names, rows)
+    sets = ", ".join(f"{_quoted(field.column)} = v.{name}" for field, name in zip(fields[1:], names[1:], strict=True))
     sql = (
-        f"WITH v({', '.join(names)}) AS (VALUES {', '.join([place] * len(rows))}) "
+        f"WITH v({', '.join(names)}) AS ({source}) "
         f"UPDATE {_quoted(model._meta.db_table)} AS t SET {sets} FROM v "
-        f"WHERE t.{_quoted(model._meta.pk.column)} = {casts[0].format('v.pk')}{' AND ' + where if where else ''}"
+        f"WHERE t.{_quoted(model._meta.pk.column)} = v.pk{' AND ' + where if where else ''}"
     )
-    values = [prepare(value, connection) for row in rows for prepare, value in zip(prepared, row, strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.rowcount
+
+
+def _as_values(fields, names, rows):
+    prepared = [field.get_db_prep_save for field in fields]
+    place = f"({', '.join(['%s'] * len(fields))})"
+    values = [prepare(value, connection) for row in rows for prepare, value in zip(prepared, row, strict=True)]
+    return f"VALUES {', '.join([place] * len(rows))}", values
+
+
+def _as_json(fields, names, rows):
+    """One parameter whatever the number of rows: psycopg takes hundreds of them apart in Python."""
+    prepared = [(lambda value: value) if isinstance(field, JSONField) else field.get_prep_value for field in fields]
+    columns = ", ".join(f"{name} {_type(field)}" for name, field in zip(names, fields, strict=True))
+    listed = [{name: prepare(value) for name, prepare, value in zip(names, prepared, row, strict=True)} for row in rows]
+    return f"SELECT * FROM json_to_recordset(%s) AS v({columns})", [json.dumps(listed, default=str)]
 
 
 def _quoted(name):
     return connection.ops.quote_name(name)
 
 
-def _cast(field):
-    """PostgreSQL takes untyped VALUES for text; SQLite keeps what it is given."""
-    if connection.vendor != "postgresql":
-        return "{}"
-    kind = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
-    return f"CAST({{}} AS {kind})"
+def _type(field):
+    return field.rel_db_type(connection) if field.primary_key else field.db_type(connection)

@@ -27,7 +27,7 @@ class Type(models.TextChoices):
 class Incoming(models.Model):
     """One SMS, MMS or call that a phone told about."""
 
-    phone = models.ForeignKey(Phone, models.CASCADE, related_name="incoming")
+    phone = models.ForeignKey(Phone, models.CASCADE, related_name="incoming", db_index=False)
     direction = models.CharField(max_length=3, choices=Direction, default=Direction.IN)
     type = models.CharField(max_length=4, choices=Type, default=Type.SMS)
     other_party = models.CharField(max_length=255, blank=True)  # empty: a hidden caller
@@ -51,7 +51,7 @@ class Incoming(models.Model):
 class MmsPart(models.Model):
     """One part of an MMS; its bytes are in ``media`` under their SHA-256."""
 
-    incoming = models.ForeignKey(Incoming, models.CASCADE, related_name="parts")
+    incoming = models.ForeignKey(Incoming, models.CASCADE, related_name="parts", db_index=False)
     position = models.SmallIntegerField()
     field = models.CharField(max_length=255)  # of the form
     name = models.CharField(max_length=255, blank=True)  # as the sender called it

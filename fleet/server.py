@@ -26,6 +26,7 @@ LINGER = 15
 class BoundedRequest(WebRequest):
     """A request refused as soon as it says, or turns out, to be larger than we take."""
 
+    limit = settings.FLEET_MAX_REQUEST_BYTES  # read once: the lazy settings cost more than all else here
     received = 0
     refused = False
 
@@ -34,14 +35,14 @@ class BoundedRequest(WebRequest):
         super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
     def gotLength(self, length):  # Twisted's name
-        if length is not None and length > settings.FLEET_MAX_REQUEST_BYTES:
+        if length is not None and length > self.limit:
             self._refuse()
             length = 0
         super().gotLength(length)
 
     def handleContentChunk(self, data):  # Twisted's name
         self.received += len(data)
-        if self.refused or self.received > settings.FLEET_MAX_REQUEST_BYTES:
+        if self.refused or self.received > self.limit:
             self._refuse()
         else:
             super().handleContentChunk(data)

@@ -180,10 +180,10 @@ class Attempt(models.Model):
 class MessageEvent(models.Model):
     """A step on a message's timeline."""
 
-    message = models.ForeignKey(Message, models.CASCADE, related_name="timeline")
+    message = models.ForeignKey(Message, models.CASCADE, related_name="timeline", db_index=False)
     at = models.DateTimeField(default=clock.now)
     what = models.CharField(max_length=16)
-    phone = models.ForeignKey(Phone, models.SET_NULL, null=True, related_name="+")
+    phone = models.ForeignKey(Phone, models.SET_NULL, null=True, related_name="+", db_index=False)
     why = models.CharField(max_length=255, blank=True)
 
     class Meta:

@@ -56,7 +56,7 @@ def take_statuses(statuses):
     messages = {
         message.pk: message
         for message in Message.objects.filter(pk__in=message_ids)
-        .defer("text")
+        .defer("text", "created_at", "updated_at", "scheduled_for")
         .order_by("pk")
         .select_for_update(of=("self",))
     }

@@ -148,7 +148,7 @@ class Phone(models.Model):
 class PhoneReport(models.Model):
     """A point of a phone's history: written when something changed, or once a minute."""
 
-    phone = models.ForeignKey(Phone, models.CASCADE, related_name="reports")
+    phone = models.ForeignKey(Phone, models.CASCADE, related_name="reports", db_index=False)
     at = models.DateTimeField()
     battery = models.SmallIntegerField(null=True)
     power = models.SmallIntegerField(null=True)
@@ -161,7 +161,7 @@ class PhoneReport(models.Model):
 class PhoneEvent(models.Model):
     """Something about a phone that is worth a line: a state, a charger, an oddity."""
 
-    phone = models.ForeignKey(Phone, models.CASCADE, related_name="events")
+    phone = models.ForeignKey(Phone, models.CASCADE, related_name="events", db_index=False)
     at = models.DateTimeField(default=clock.now)
     kind = models.CharField(max_length=32)
     text = models.CharField(max_length=255, blank=True)
@@ -176,7 +176,7 @@ class PhoneEvent(models.Model):
 class LogChunk(models.Model):
     """Log text of the app as one request brought it, usually a few lines."""
 
-    phone = models.ForeignKey(Phone, models.CASCADE, related_name="log")
+    phone = models.ForeignKey(Phone, models.CASCADE, related_name="log", db_index=False)
     at = models.DateTimeField()
     text = models.TextField()
 
